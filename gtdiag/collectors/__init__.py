@@ -1,0 +1,1 @@
+"""Collectors look at the world and yield events."""

@@ -1,0 +1,1 @@
+"""Reads a CPython interpreter in another process: memory, ELF, layouts, objects, frames, tasks."""

@@ -1,0 +1,344 @@
+"""The report: what an analysis concluded, field for field as the published JSON has it. Renderers compute nothing.
+
+Times are aware datetimes, durations seconds (`_s`), sizes bytes (`_bytes`). None: could not be observed; `gaps` says why.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+
+REPORT_SCHEMA = "gtdiag.report/1"
+
+
+class IncidentKind(str, enum.Enum):
+    """What happened to one worker (or the master)."""
+
+    WORKER_TIMEOUT = "worker_timeout"
+    STARTUP_HANG = "startup_hang"
+    OOM_KILL = "oom_kill"
+    EXTERNAL_KILL = "external_kill"
+    WORKER_CRASH = "worker_crash"
+    BOOT_FAILURE = "boot_failure"
+    WORKER_EXIT = "worker_exit"
+    MASTER_HANG = "master_hang"
+
+
+class PatternKind(str, enum.Enum):
+    """What several incidents, or the course of time, show together."""
+
+    RESTART_LOOP = "restart_loop"
+    STARTUP_CONTENTION = "startup_contention"
+    SILENT_STARTUP_HANG = "silent_startup_hang"
+    BLOCKING_CALL_IN_EVENT_LOOP = "blocking_call_in_event_loop"
+    MEMORY_GROWTH = "memory_growth"
+    MEMORY_LIMIT = "memory_limit"
+    MISLEADING_OOM_MESSAGE = "misleading_oom_message"
+    POOL_EXHAUSTED = "pool_exhausted"
+    SLOW_STARTUP = "slow_startup"
+
+
+class Category(str, enum.Enum):
+    """What kind of call a worker was blocked in."""
+
+    DATABASE = "database"
+    CACHE = "cache"
+    BROKER = "broker"
+    HTTP = "http"
+    DNS = "dns"
+    ROUTER = "router"
+    IMPORT = "import"
+    MODEL_LOAD = "model_load"
+    FILESYSTEM = "filesystem"
+    LOCK = "lock"
+    SUBPROCESS = "subprocess"
+    SLEEP = "sleep"
+    CPU = "cpu"
+    NETWORK = "network"
+    UNKNOWN = "unknown"
+
+
+class Confidence(str, enum.Enum):
+    """How sure a finding is; `high` must be right."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class Phase(str, enum.Enum):
+    """Where in its life a worker is."""
+
+    STARTUP = "startup"
+    SERVING = "serving"
+    EXITED = "exited"
+
+
+class KilledBy(str, enum.Enum):
+    """Who ended a worker."""
+
+    GUNICORN = "gunicorn"
+    KERNEL_OOM = "kernel_oom"
+    EXTERNAL = "external"
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
+class WorkerEnd(str, enum.Enum):
+    """How a worker's life ended."""
+
+    RUNNING = "running"
+    TIMEOUT = "timeout"
+    SIGKILL = "sigkill"
+    OOM = "oom"
+    EXIT = "exit"
+    BOOT_FAILURE = "boot_failure"
+    SIGNAL = "signal"
+
+
+class Owner(str, enum.Enum):
+    """Whose code a frame is."""
+
+    APP = "app"
+    LIBRARY = "library"
+    STDLIB = "stdlib"
+    GUNICORN = "gunicorn"
+
+
+class How(str, enum.Enum):
+    """By which evidence a blame was found."""
+
+    ASYNCIO_TASK = "asyncio_task"
+    GREENLET = "greenlet"
+    THREAD = "thread"
+    EXECUTOR = "executor"
+    LOG_TRACEBACK = "log_traceback"
+    SOCKET = "socket"
+    KERNEL = "kernel"
+
+
+@dataclass(frozen=True, slots=True)
+class StackFrame:
+    """A frame of a blame's stack, with its owner."""
+
+    function: str
+    file: str
+    line: int | None
+    owner: Owner
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingOn:
+    """What the kernel or the interpreter says the call waits for.
+
+    `kind`: socket, dns, lock, file_lock, child, sleep, disk, cpu, event_loop or unknown.
+    """
+
+    kind: str
+    peer: str | None = None
+    state: str | None = None
+    service: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """The blame: the call a worker was blocked in, and the proof.
+
+    `call` is the innermost application function, `path` the application functions from the outermost to it;
+    `library` and `library_call` are what that function called. `seconds` is how long the call was seen to block,
+    `share` that time over the time the worker was observed in this phase, `samples` how many looks saw it.
+    `rule` is the id of the rule that gave the category.
+    """
+
+    category: Category
+    call: str | None
+    file: str | None
+    line: int | None
+    path: tuple[str, ...]
+    library: str | None
+    library_call: str | None
+    waiting_on: WaitingOn | None
+    seconds: float | None
+    share: float | None
+    samples: int
+    confidence: Confidence
+    how: How
+    stack: tuple[StackFrame, ...]
+    rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The request a worker was handling."""
+
+    method: str | None
+    path: str | None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A worker's memory, and the limit of its cgroup."""
+
+    rss_bytes: int | None = None
+    peak_rss_bytes: int | None = None
+    limit_bytes: int | None = None
+    growth_bytes_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One life of one worker. `end_signal` names the signal it died of, `end_code` its exit code, where known."""
+
+    pid: int
+    ordinal: int
+    master_pid: int | None
+    phase: Phase
+    booted_at: datetime | None
+    ready_at: datetime | None
+    startup_s: float | None
+    ended_at: datetime | None
+    end: WorkerEnd
+    end_signal: str | None = None
+    end_code: int | None = None
+    heartbeat_age_s: float | None = None
+    first_heartbeat_seen: bool | None = None
+    rss_bytes: int | None = None
+    peak_rss_bytes: int | None = None
+    growth_bytes_per_s: float | None = None
+    cpu_percent: float | None = None
+    startup_step: str | None = None
+    """How far the start-up came, where the log or the heartbeat tells: "booted", "imported", "lifespan", "ready"."""
+    request: Request | None = None
+    blocked: Blocked | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something went wrong with one worker. `resolved_at`: it went on by itself."""
+
+    id: str
+    kind: IncidentKind
+    pid: int | None
+    ordinal: int | None
+    master_pid: int | None
+    at: datetime | None
+    resolved_at: datetime | None
+    phase: Phase | None
+    killed_by: KilledBy
+    summary: str
+    blocked: Blocked | None = None
+    request: Request | None = None
+    memory: Memory | None = None
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What several incidents show together; fields that do not belong to the kind are None."""
+
+    kind: PatternKind
+    summary: str
+    confidence: Confidence
+    pids: tuple[int, ...] = ()
+    master_pid: int | None = None
+    cycles: int | None = None
+    period_s: float | None = None
+    category: Category | None = None
+    call: str | None = None
+    of_workers: int | None = None
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What to do: a rule's remedy, why it applies here, and how to do it (Markdown)."""
+
+    id: str
+    title: str
+    why: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One or two sentences to paste into a chat, how sure they are, and what to do."""
+
+    summary: str
+    confidence: Confidence
+    remedies: tuple[Remedy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What could not be observed, why, and what would change that."""
+
+    what: str
+    why: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the report is about: a live master, logs, or a recording."""
+
+    kind: str  # "live" | "log" | "recording"
+    pid: int | None
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GunicornFacts:
+    """The master as it was observed. In a log with several masters: the last one; `Report.masters` has them all."""
+
+    version: str | None = None
+    master_pid: int | None = None
+    worker_class: str | None = None
+    workers: int | None = None
+    timeout_s: float | None = None
+    graceful_timeout_s: float | None = None
+    preload: bool | None = None
+    python: str | None = None
+    application: str | None = None
+    settings_source: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    stream: str = ""
+    """The replica the master belongs to, where one log holds several (compose service, pod)."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelOomRecord:
+    """An out-of-memory kill as the kernel recorded it; `worker` is False when it was not one of gunicorn's workers."""
+
+    at: datetime | None
+    pid: int | None
+    process: str | None
+    worker: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """First and last moment the report covers."""
+
+    start: datetime | None
+    end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything an analysis concluded."""
+
+    gtdiag_version: str
+    source: Source
+    gunicorn: GunicornFacts
+    period: Period
+    workers: tuple[Worker, ...]
+    incidents: tuple[Incident, ...]
+    patterns: tuple[Pattern, ...]
+    verdict: Verdict
+    gaps: tuple[Gap, ...]
+    masters: tuple[GunicornFacts, ...] = ()
+    kernel_oom_kills: tuple[KernelOomRecord, ...] = ()
+    schema: str = REPORT_SCHEMA

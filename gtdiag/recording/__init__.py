@@ -1,0 +1,1 @@
+"""Events to one JSON line each and back, lossless."""

@@ -1,0 +1,1 @@
+"""A report to text, JSON and the live view; renderers compute nothing."""

@@ -1,0 +1,1 @@
+"""Data: which library is which category, thresholds with their reasons, remedies."""
