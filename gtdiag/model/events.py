@@ -272,6 +272,9 @@ class ProcessSample(Event):
     """The kernel's one-letter process state: R, S, D, T, Z (proc(5))."""
     threads: int | None = None
     wchan: str | None = None
+    """The kernel function the main thread sleeps in (proc(5), /proc/PID/wchan), without ptrace rights too."""
+    syscall: str | None = None
+    """The name of the system call the main thread is in (/proc/PID/syscall, needs ptrace rights); "running" on a CPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

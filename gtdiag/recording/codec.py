@@ -1,0 +1,98 @@
+"""Events to JSON values and back, lossless: every field that differs from its default, by the field's own type.
+
+The types understood are those that `gtdiag.model.events` may use: numbers, strings, booleans, aware datetimes, None,
+tuples, and the frozen dataclasses of `gtdiag.model`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from gtdiag.errors import RecordingError
+from gtdiag.model.events import EVENT_CLASSES, Event
+
+_CLASS_BY_NAME: dict[str, type[Event]] = {cls.__name__: cls for cls in EVENT_CLASSES}
+
+KIND_KEY = "event"
+
+
+def encode_event(event: Event) -> dict[str, Any]:
+    """An event as a JSON object: its class name under "event", then each field that is not its default."""
+    return {KIND_KEY: type(event).__name__, **_encode_fields(event)}
+
+
+def parse_event(value: dict[str, Any]) -> Event:
+    """The event a JSON object stands for. Unknown fields (of a newer minor version) are ignored.
+
+    Raises `RecordingError` for an unknown event class or a field that does not fit.
+    """
+    name = value.get(KIND_KEY)
+    cls = _CLASS_BY_NAME.get(name) if isinstance(name, str) else None
+    if cls is None:
+        raise RecordingError(f"unknown event {name!r} in the recording", hint="upgrade gtdiag")
+    try:
+        event = _decoder(cls)(value)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise RecordingError(f"damaged event {name} in the recording: {error}", hint="") from error
+    assert isinstance(event, Event)
+    return event
+
+
+def _encode_fields(instance: Any) -> dict[str, Any]:
+    encoded: dict[str, Any] = {}
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
+        if field.default is not dataclasses.MISSING and value == field.default:
+            continue
+        encoded[field.name] = _encode_value(value)
+    return encoded
+
+
+def _encode_value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, tuple):
+        return [_encode_value(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        return _encode_fields(value)
+    return value
+
+
+@lru_cache(maxsize=None)
+def _decoder(annotation: Any) -> Callable[[Any], Any]:
+    """A function that turns the JSON value back into what `annotation` says."""
+    origin = typing.get_origin(annotation)
+    if origin in (types.UnionType, typing.Union):
+        inner = [_decoder(a) for a in typing.get_args(annotation) if a is not type(None)]
+        (decode,) = inner  # the model uses unions only as "X | None"
+        return lambda value: None if value is None else decode(value)
+    if origin is tuple:
+        decode_item = _decoder(typing.get_args(annotation)[0])
+        return lambda value: tuple(decode_item(item) for item in value)
+    if annotation is datetime:
+        return datetime.fromisoformat
+    if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
+        return _dataclass_decoder(annotation)
+    if annotation is float:
+        return float
+    return _same
+
+
+def _dataclass_decoder(cls: type) -> Callable[[Any], Any]:
+    hints = typing.get_type_hints(cls)
+    decoders = {field.name: _decoder(hints[field.name]) for field in dataclasses.fields(cls)}
+
+    def decode(value: Any) -> Any:
+        return cls(**{name: decoders[name](item) for name, item in value.items() if name in decoders})
+
+    return decode
+
+
+def _same(value: Any) -> Any:
+    return value
