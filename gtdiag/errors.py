@@ -1,4 +1,4 @@
-"""What can go wrong, said to a user: each error carries its message, a hint (often a command to paste) and an exit code."""
+"""What can go wrong, said to a user: each error has a message, a hint (often a command to paste), an exit code."""
 
 from __future__ import annotations
 

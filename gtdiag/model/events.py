@@ -1,4 +1,4 @@
-"""Everything that can be seen, one frozen class each. Collectors, logs and recordings all yield these; the analysis folds them.
+"""Everything that can be seen, one frozen class each: what collectors, logs and recordings yield, analysis folds.
 
 Adding a class here: give every field a type that the recording can write (numbers, strings, tuples, the dataclasses of
 `model`), and add it to `EVENT_CLASSES`.
@@ -48,16 +48,19 @@ class ObservationStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservationEnded(Event):
-    """Last event of every stream: "now" for the report. `reason`: "end", "interrupted", "master_gone", "until_incident", "for"."""
+    """Last event of every stream: "now" for the report.
+
+    `reason`: "end", "interrupted", "master_gone", "until_incident" or "for".
+    """
 
     reason: str = "end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionGap(Event):
-    """"Could not look": a value that travels to every renderer.
+    """`Could not look`: a value that travels to every renderer.
 
-    `what`: a stable word ("stacks", "suspended_code", "heartbeat", "log", "settings", "memory", "sockets", "time_stamps");
+    `what`: a stable word: "stacks", "suspended_code", "heartbeat", "log", "settings", "memory", "sockets", ...;
     `why`: the reason in words; `hint`: what would change it, often a command to paste.
     """
 
@@ -94,8 +97,8 @@ class WorkerClassAnnounced(Event):
 class MasterSettings(Event):
     """What a live master is and runs with; fields that could not be read are None.
 
-    `settings_source` says where they come from, best first: "memory" (the arbiter object), "command_line", "environment",
-    "configuration_file", "default".
+    `settings_source` says where they come from, best first: "memory" (the arbiter object), "command_line",
+    "environment", "configuration_file", "default".
     """
 
     version: str | None = None
@@ -121,7 +124,7 @@ class MasterSignalled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MasterShutDown(Event):
-    """`Shutting down: Master`, with the `Reason:` where one is logged ("Worker failed to boot.", "App failed to load.")."""
+    """`Shutting down: Master`; `reason` where one is logged ("Worker failed to boot.", "App failed to load.")."""
 
     reason: str | None = None
 
@@ -149,7 +152,7 @@ class WorkerBooted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerProgressed(Event):
-    """A step of the start-up: "imported" (`Started server process`), "lifespan" (`Waiting for application startup.`)."""
+    """A start-up step: "imported" (`Started server process`), "lifespan" (`Waiting for application startup.`)."""
 
     step: str
 
@@ -274,7 +277,7 @@ class ProcessSample(Event):
     wchan: str | None = None
     """The kernel function the main thread sleeps in (proc(5), /proc/PID/wchan), without ptrace rights too."""
     syscall: str | None = None
-    """The name of the system call the main thread is in (/proc/PID/syscall, needs ptrace rights); "running" on a CPU."""
+    """The system call the main thread is in (/proc/PID/syscall, needs ptrace rights); "running" on a CPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The report: what an analysis concluded, field for field as the published JSON has it. Renderers compute nothing.
 
-Times are aware datetimes, durations seconds (`_s`), sizes bytes (`_bytes`). None: could not be observed; `gaps` says why.
+Times are aware datetimes, durations seconds (`_s`), sizes bytes (`_bytes`). None: not observed; `gaps` says why.
 """
 
 from __future__ import annotations

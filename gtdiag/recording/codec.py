@@ -11,7 +11,7 @@ import types
 import typing
 from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from gtdiag.errors import RecordingError
@@ -33,11 +33,10 @@ def parse_event(value: dict[str, Any]) -> Event:
     Raises `RecordingError` for an unknown event class or a field that does not fit.
     """
     name = value.get(KIND_KEY)
-    cls = _CLASS_BY_NAME.get(name) if isinstance(name, str) else None
-    if cls is None:
+    if not isinstance(name, str) or name not in _CLASS_BY_NAME:
         raise RecordingError(f"unknown event {name!r} in the recording", hint="upgrade gtdiag")
     try:
-        event = _decoder(cls)(value)
+        event = _event_decoder(name)(value)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise RecordingError(f"damaged event {name} in the recording: {error}", hint="") from error
     assert isinstance(event, Event)
@@ -59,12 +58,17 @@ def _encode_value(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, tuple):
         return [_encode_value(item) for item in value]
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _encode_fields(value)
     return value
 
 
-@lru_cache(maxsize=None)
+@cache
+def _event_decoder(name: str) -> Callable[[Any], Any]:
+    return _dataclass_decoder(_CLASS_BY_NAME[name])
+
+
+@cache
 def _decoder(annotation: Any) -> Callable[[Any], Any]:
     """A function that turns the JSON value back into what `annotation` says."""
     origin = typing.get_origin(annotation)

@@ -6,7 +6,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from gtdiag.errors import RecordingError
 from gtdiag.model.events import Event
@@ -18,19 +18,16 @@ _HEADER_LIMIT_BYTES = 64 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-def _open_text(path: str) -> IO[bytes]:
-    file = Path(path).open("rb")
-    if file.read(2) == _GZIP_MAGIC:
-        file.close()
-        return gzip.open(path, "rb")
-    file.seek(0)
-    return file
+def _open_lines(path: str) -> gzip.GzipFile | BinaryIO:
+    with Path(path).open("rb") as file:
+        compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+    return gzip.GzipFile(path) if compressed else Path(path).open("rb")
 
 
 def is_recording(path: str) -> bool:
     """Whether the file starts with a recording's header. False for what cannot be read: the log reader says why."""
     try:
-        with _open_text(path) as file:
+        with _open_lines(path) as file:
             header = json.loads(file.readline(_HEADER_LIMIT_BYTES))
     except (OSError, ValueError, EOFError):
         return False
@@ -44,7 +41,7 @@ def read_recording(path: str) -> Iterator[Event]:
     Raises `RecordingError` for a newer schema or a line in the middle that is damaged.
     """
     try:
-        with _open_text(path) as file:
+        with _open_lines(path) as file:
             header = json.loads(file.readline(_HEADER_LIMIT_BYTES))
             if header["schema"] != RECORDING_SCHEMA:
                 raise RecordingError(

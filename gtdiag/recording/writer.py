@@ -1,4 +1,4 @@
-"""Writes events to a recording: JSON lines, the schema version and host facts first, each line flushed as it is written."""
+"""Writes events to a recording: JSON lines, schema version and host facts first, each line flushed as it is written."""
 
 from __future__ import annotations
 
