@@ -1,0 +1,3 @@
+"""An application object that gunicorn refuses (exit code 4)."""
+
+application = None
