@@ -1,4 +1,4 @@
-"""Turns "what may this machine do" into skips with a reason: tests marked `live` need Linux and the right to read other processes."""
+"""Turns what this machine permits into skips with a reason: tests marked `live` read other processes' memory."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ def why_no_live_tests() -> str | None:
         sibling.communicate(b"\n")
     if allowed:
         return None
-    if _YAMA_SCOPE.exists() and _YAMA_SCOPE.read_text().strip() != "0":
-        return f"ptrace is not permitted ({_YAMA_SCOPE} is {_YAMA_SCOPE.read_text().strip()}): sudo sysctl kernel.yama.ptrace_scope=0"
+    scope = _YAMA_SCOPE.read_text().strip() if _YAMA_SCOPE.exists() else "0"
+    if scope != "0":
+        return f"ptrace is not permitted ({_YAMA_SCOPE} is {scope}): sudo sysctl kernel.yama.ptrace_scope=0"
     return "ptrace is not permitted: run the tests as root, or give the container --cap-add=SYS_PTRACE"
 
 

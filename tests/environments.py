@@ -3,13 +3,13 @@
     environment = standard_environment("21.2.0")             # what most tests want
     environment = gunicorn_environment("23.0.0", "redis")    # gunicorn 23.0.0 and what you name, nothing else
     environment.python, environment.gunicorn                 # paths of the two programs
-    environment.run_environment(DATABASE_URL="...")          # variables for subprocess: the caller's, cleaned, plus yours
+    environment.run_environment(DATABASE_URL="...")          # variables for a subprocess: the caller's, and yours
 
-Environments live in `<repo>/.cache/environments/<name>` (ignored by git; `GTDIAG_TEST_ENVIRONMENTS` names another folder).
-The name is made of the gunicorn version, the Python version and a hash of the requirements, so a changed requirement is a
-new environment and never a stale one. A finished environment has the file `complete`, written last: an interrupted build
-is thrown away and made again. A file lock per environment keeps the workers of pytest-xdist apart. Once an environment is
-complete, nothing here needs the network.
+Environments live in `<repo>/.cache/environments/<name>`, ignored by git (`GTDIAG_TEST_ENVIRONMENTS` names another
+folder). The name is made of the gunicorn version, the Python version and a hash of the requirements, so a changed
+requirement is a new environment and never a stale one. A finished environment has the file `complete`, written last: an
+interrupted build is thrown away and made again. A file lock per environment keeps the workers of pytest-xdist apart.
+Once an environment is complete, nothing here needs the network.
 
 `standard_environment(version)`, for version in `STANDARD_VERSIONS`:
 
@@ -26,7 +26,6 @@ package uvicorn-worker for 26 and later; `environment.uvicorn_worker_class` is t
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import hashlib
 import os
@@ -156,8 +155,10 @@ def _version_of(interpreter: str) -> str:
 
 @contextlib.contextmanager
 def _only_one_builds(folder: Path) -> Iterator[None]:
+    import fcntl  # not on Windows, where the unit tests run and nothing is built
+
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{folder}.lock", "w") as lock:
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

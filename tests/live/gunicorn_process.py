@@ -31,7 +31,7 @@ _LISTENING = re.compile(r"Listening at: http://127\.0\.0\.1:(\d+) \((\d+)\)")
 _BOOTING = re.compile(r"Booting worker with pid: (\d+)")
 
 
-class GunicornDidNot(AssertionError):
+class GunicornDidNotError(AssertionError):
     """Something that the test waits for did not come; the message ends with the log."""
 
 
@@ -121,10 +121,10 @@ class GunicornProcess:
         kill_group(self.pid)
         self._process.wait(10)
 
-    def _did_not(self, what: str) -> GunicornDidNot:
+    def _did_not(self, what: str) -> GunicornDidNotError:
         state = "runs" if self.returncode is None else f"ended with {self.returncode}"
         stderr = self.stderr_path.read_text(errors="replace") if self.stderr_path != self.log_path else ""
-        return GunicornDidNot(f"gunicorn {self.pid} ({state}) did not {what}\n{self.log_text()}{stderr}")
+        return GunicornDidNotError(f"gunicorn {self.pid} ({state}) did not {what}\n{self.log_text()}{stderr}")
 
 
 def kill_group(group: int) -> None:
@@ -175,9 +175,9 @@ def running_gunicorn(
     """Run `gunicorn application` in `environment` until the block ends.
 
     `worker_class`: gunicorn's words, or "uvicorn" for the one that fits the environment.
-    `log`: "stderr" (descriptors 1 and 2 are the file) or "error-logfile" (gunicorn opens it itself; stderr goes elsewhere).
-    `folder`: where log and socket files go; `options`: more of gunicorn's command line; `variables`: of the environment.
-    `command`: instead of the environment's `gunicorn` program (for a wrapper such as setpriv, end it with that program).
+    `log`: "stderr" (descriptors 1 and 2 are the file) or "error-logfile" (gunicorn opens it; stderr goes elsewhere).
+    `folder`: where the log goes; `options`: more of gunicorn's command line; `variables`: more environment variables.
+    `command`: instead of the environment's `gunicorn` program (a wrapper such as setpriv: end it with that program).
     """
     log_path = folder / "gunicorn.log"
     stderr_path = log_path if log == "stderr" else folder / "stderr.log"
@@ -192,7 +192,7 @@ def running_gunicorn(
         *options,
         application,
     ]
-    # gunicorn 25 and later put a control socket under HOME: not under the caller's, and not under a path too long for one.
+    # gunicorn 25 and later put a control socket under HOME: not the caller's, and not a path too long for a socket.
     home = tempfile.TemporaryDirectory(prefix="gunicorn-")
     with home, stderr_path.open("ab") as stderr:
         process = subprocess.Popen(

@@ -1,7 +1,7 @@
 """A FastAPI application whose workers all do the same slow work in their lifespan start-up.
 
-DATABASE_URL: PostgreSQL of the migration check (unset: no database). MODEL_SERVICE_URL: the HTTPS API of the model mapping
-(unset: none). ROUTERS: how many routers to register.
+DATABASE_URL: PostgreSQL of the migration check (unset: no database). MODEL_SERVICE_URL: the HTTPS API of the model
+mapping (unset: none). ROUTERS: how many routers to register.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def spin():
 
 
 def lock_in_native_code():
-    """A C call that never returns to Python, as a database driver's or an extension's: no Python signal handler can run.
+    """A C call that never returns to Python, as a database driver's can: no Python signal handler runs.
 
     The lock of pthreads goes on waiting after a signal, unlike read or sleep.
     """

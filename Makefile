@@ -1,0 +1,66 @@
+# Everything a fresh clone needs; `make help` lists it. Only python3 (3.10 or later, with venv) and make must be there.
+
+VENV := .venv
+BIN := $(VENV)/bin
+REQUIRED := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))
+
+# The newest Python whose suspended code gtdiag reads, then any other that it runs on. PYTHON=... overrides.
+CANDIDATES := python3.13 python3.12 python3.11 python3 python3.14 python3.10
+PYTHON ?= $(shell for python in $(CANDIDATES); do \
+	if $$python -c '$(REQUIRED)' >/dev/null 2>&1; then echo $$python; break; fi; done)
+
+PYTEST_OPTIONS ?= -n 2 --dist worksteal
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format pytest bench fixtures environments clean find-python
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/installed ## watch four workers hang in their start-up, and be told why (under two minutes)
+	@$(BIN)/python examples/startup_contention/demo.py $(DEMO_OPTIONS)
+
+test: lint pytest ## install, lint and run every test
+
+lint: $(VENV)/installed-dev ## ruff, mypy (strict) and import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-dev ## format and fix what can be fixed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+pytest: environments
+	$(BIN)/pytest $(PYTEST_OPTIONS)
+
+environments: $(VENV)/installed-dev ## build the gunicorn environments of the tests (done once)
+	$(BIN)/python -m tests.environments
+
+bench: $(VENV)/installed-dev ## run the benchmarks
+	@for benchmark in benchmarks/bench_*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+
+fixtures: $(VENV)/installed-dev ## make fixtures/logs again from real gunicorn runs (about five minutes)
+	$(BIN)/python -m fixtures.make_fixtures $(CASES)
+
+clean: ## remove what this Makefile made
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+find-python:
+	@$(if $(PYTHON),echo $(PYTHON),echo "no python3 of 3.10 or later with venv found (Debian: apt-get install python3-venv)" >&2; exit 1)
+
+$(BIN)/python:
+	@$(MAKE) --no-print-directory find-python >/dev/null
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+
+$(VENV)/installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml $(VENV)/installed | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
