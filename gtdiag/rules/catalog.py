@@ -1,0 +1,90 @@
+"""Which library is which category: the rules of `catalog.toml`, found by a frame's module and function."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from gtdiag.model.report import Category
+from gtdiag.rules.toml_data import read_toml
+
+_SOCKET_CATEGORIES = {Category.DATABASE, Category.CACHE, Category.BROKER, Category.HTTP, Category.NETWORK}
+_WAITS_BY_CATEGORY = {
+    Category.DNS: "dns",
+    Category.LOCK: "lock",
+    Category.SUBPROCESS: "child",
+    Category.SLEEP: "sleep",
+    Category.CPU: "cpu",
+    Category.ROUTER: "cpu",
+    Category.MODEL_LOAD: "disk",
+    Category.FILESYSTEM: "disk",
+}
+
+
+class Level(str, enum.Enum):
+    """How a rule competes with others that match the same stack; `catalog.toml` says more."""
+
+    OVERRIDE = "override"
+    LIBRARY = "library"
+    PRIMITIVE = "primitive"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of the catalog. `waits` is the kind of wait such a call usually is ("socket", "dns", "lock", ...)."""
+
+    id: str
+    category: Category
+    library: str
+    modules: tuple[str, ...]
+    functions: frozenset[str]
+    level: Level
+    waits: str
+    reason: str
+
+
+class Catalog:
+    """Rules by module prefix, so that a look-up costs one dictionary access for each part of the module's name."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = tuple(rules)
+        self._by_module: dict[str, list[Rule]] = {}
+        for rule in self.rules:
+            for module in rule.modules:
+                self._by_module.setdefault(module, []).append(rule)
+
+    def match_frame(self, module: str, function: str) -> Rule | None:
+        """The most specific rule for a function (its last name) of a dotted module; None if no rule knows it."""
+        name = function.rpartition(".")[2]
+        prefix = module
+        while prefix:
+            for rule in self._by_module.get(prefix, ()):
+                if not rule.functions or name in rule.functions:
+                    return rule
+            prefix = prefix.rpartition(".")[0]
+        return None
+
+
+def parse_rule(entry: dict[str, Any]) -> Rule:
+    """One table of the catalog file to a rule. Raises KeyError or ValueError for a table that is not one."""
+    category = Category(entry["category"])
+    default_waits = "socket" if category in _SOCKET_CATEGORIES else _WAITS_BY_CATEGORY.get(category, "unknown")
+    return Rule(
+        id=entry["id"],
+        category=category,
+        library=entry["library"],
+        modules=tuple(entry["modules"]),
+        functions=frozenset(entry.get("functions", ())),
+        level=Level(entry.get("level", Level.LIBRARY.value)),
+        waits=entry.get("waits", default_waits),
+        reason=entry["reason"],
+    )
+
+
+@cache
+def read_catalog() -> Catalog:
+    """The catalog that comes with gtdiag."""
+    return Catalog(parse_rule(entry) for entry in read_toml("catalog.toml")["rule"])

@@ -1,0 +1,45 @@
+"""Names for well-known ports, and what the kernel functions a thread sleeps in mean: the data of `services.toml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from gtdiag.model.report import Category
+from gtdiag.rules.toml_data import read_toml
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What usually answers on a port."""
+
+    name: str
+    category: Category
+
+
+@cache
+def _services() -> dict[int, Service]:
+    return {
+        int(port): Service(entry["service"], Category(entry["category"]))
+        for port, entry in read_toml("services.toml")["ports"].items()
+    }
+
+
+@cache
+def _kernel_waits() -> tuple[tuple[str, str], ...]:
+    entries = read_toml("services.toml")["kernel_waits"].items()
+    return tuple(sorted(entries, key=lambda entry: -len(entry[0])))  # the longest prefix decides
+
+
+def match_service(peer: str | None) -> Service | None:
+    """The service of a peer ("10.0.3.7:5432") by its port; None for a port that is not well known."""
+    port = (peer or "").rpartition(":")[2]
+    return _services().get(int(port)) if port.isdecimal() else None
+
+
+def match_kernel_wait(kernel_function: str | None) -> str | None:
+    """The kind of wait of a kernel function or system call: sleep, lock, child, file_lock, socket, poll, pipe, disk."""
+    if not kernel_function:
+        return None
+    name = kernel_function.removeprefix("__")
+    return next((kind for prefix, kind in _kernel_waits() if name.startswith(prefix)), None)
