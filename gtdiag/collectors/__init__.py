@@ -1,1 +1,1 @@
-"""Collectors look at the world and yield events."""
+"""Looks at the world and yields events: log tail, heartbeats, processes, stacks, suspended code, sockets, cgroup."""

@@ -1,1 +1,1 @@
-"""What gunicorn is: masters and workers, settings, heartbeat semantics, what each version does."""
+"""What gunicorn is: finding masters and workers, effective settings, heartbeat semantics, what each version does."""

@@ -1,0 +1,214 @@
+"""One worker to one deep look at it: its threads' stacks, its suspended code, its sockets, where the kernel has it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from gtdiag.collectors.clock import Clock
+from gtdiag.collectors.processes import ProcessSampler, read_wchan
+from gtdiag.collectors.sockets import read_connections
+from gtdiag.collectors.stacks import StackReader, StackReadError
+from gtdiag.collectors.suspended import SuspendedReader
+from gtdiag.model.events import (
+    CollectionGap,
+    Event,
+    ProcessSample,
+    SocketSample,
+    StackSample,
+    SuspendedSample,
+)
+from gtdiag.model.identity import Origin, WorkerId
+
+SAMPLE_RESOLUTION_S = 0.01
+HANGS_BEFORE_GIVING_UP = 2
+"""A py-spy that hung this often on one worker is not started for it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The events of one look, what it cost in seconds, and a value that changes when the picture does."""
+
+    events: tuple[Event, ...]
+    cost_s: float
+    picture: Hashable
+
+
+class Looker:
+    """Takes deep looks, from several threads at once. What cannot be seen is reported once, as a CollectionGap."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        stack_reader: StackReader | None = None,
+        suspended_reader: SuspendedReader | None = None,
+    ) -> None:
+        self._clock = clock
+        self._suspended = suspended_reader or SuspendedReader()
+        self._lock = threading.Lock()
+        self._reported: set[tuple[str, str]] = set()
+        self._hangs: dict[WorkerId | None, int] = {}
+        self._without_stacks: set[WorkerId | None] = set()
+        self._stacks: StackReader | None = stack_reader
+        self._missing: StackReadError | None = None
+        if stack_reader is None:
+            try:
+                self._stacks = StackReader.found()
+            except StackReadError as error:
+                self._missing = error
+
+    def look(self, pid: int, worker: WorkerId | None, master_pid: int) -> Look:
+        """Look at a worker, or at the master with `worker` None."""
+        started_s = self._clock.monotonic()
+        events: list[Event] = []
+        events += self._look_at_stacks(pid, worker, master_pid)
+        if worker is not None:
+            events += self._look_at_suspended(worker, master_pid)
+        events += self._look_at_sockets(pid, worker, master_pid)
+        picture = tuple(
+            sample.threads if isinstance(sample, StackSample) else sample.suspended
+            for sample in events
+            if isinstance(sample, (StackSample, SuspendedSample))
+        )
+        return Look(tuple(events), max(0.0, self._clock.monotonic() - started_s), picture)
+
+    def forget(self, worker: WorkerId) -> None:
+        """Let go of what is kept for a worker that is gone."""
+        self._suspended.forget(worker)
+        self._hangs.pop(worker, None)
+        self._without_stacks.discard(worker)
+
+    def close(self) -> None:
+        """Let go of every worker."""
+        self._suspended.close()
+
+    def _look_at_stacks(self, pid: int, worker: WorkerId | None, master_pid: int) -> list[Event]:
+        if self._stacks is None:
+            missing = self._missing
+            why, hint = (missing.why, missing.hint) if missing else ("py-spy is missing", "")
+            return self._gap("stacks", "stack", why, hint, worker, master_pid)
+        if worker in self._without_stacks:
+            return []
+        at, before_s = self._clock.now(), self._clock.monotonic()
+        try:
+            threads = self._stacks.read(pid)
+        except StackReadError as error:
+            if error.gone:
+                return []
+            if error.hung:
+                self._hangs[worker] = self._hangs.get(worker, 0) + 1
+            if error.lasting or self._hangs.get(worker, 0) >= HANGS_BEFORE_GIVING_UP:
+                self._without_stacks.add(worker)
+            return self._gap("stacks", "stack", error.why, error.hint, worker, master_pid)
+        return [
+            StackSample(
+                origin=Origin("stack"),
+                at=at,
+                resolution_s=SAMPLE_RESOLUTION_S,
+                worker=worker,
+                master_pid=master_pid,
+                threads=threads,
+                duration_s=round(self._clock.monotonic() - before_s, 4),
+            )
+        ]
+
+    def _look_at_suspended(self, worker: WorkerId, master_pid: int) -> list[Event]:
+        at, before_s = self._clock.now(), self._clock.monotonic()
+        look = self._suspended.read(worker)
+        if look.suspended is None:
+            if not look.gone:
+                return self._gap("suspended_code", "suspended", look.why, look.hint, worker, master_pid)
+            return []
+        return [
+            SuspendedSample(
+                origin=Origin("suspended"),
+                at=at,
+                resolution_s=SAMPLE_RESOLUTION_S,
+                worker=worker,
+                master_pid=master_pid,
+                suspended=look.suspended,
+                duration_s=round(self._clock.monotonic() - before_s, 4),
+                truncated=look.truncated,
+            )
+        ]
+
+    def _look_at_sockets(self, pid: int, worker: WorkerId | None, master_pid: int) -> list[Event]:
+        at = self._clock.now()
+        try:
+            connections = read_connections(pid)
+        except ProcessLookupError:
+            return []
+        except PermissionError:
+            return self._gap(
+                "sockets",
+                "socket",
+                "the descriptors of the process may not be read by this user",
+                f"sudo gtdiag watch {master_pid}",
+                worker,
+                master_pid,
+            )
+        return [
+            SocketSample(
+                origin=Origin("socket"),
+                at=at,
+                resolution_s=SAMPLE_RESOLUTION_S,
+                worker=worker,
+                master_pid=master_pid,
+                connections=connections,
+            )
+        ]
+
+    def _gap(
+        self, what: str, source: str, why: str, hint: str, worker: WorkerId | None, master_pid: int
+    ) -> list[Event]:
+        # The same reason for another worker is no news: pids in it would differ, so they are taken out.
+        key = (what, "".join(letter for letter in why if not letter.isdigit()))
+        with self._lock:
+            if key in self._reported:
+                return []
+            self._reported.add(key)
+        return [
+            CollectionGap(
+                origin=Origin(source),
+                at=self._clock.now(),
+                resolution_s=SAMPLE_RESOLUTION_S,
+                worker=worker,
+                master_pid=master_pid,
+                what=what,
+                why=why,
+                hint=hint,
+            )
+        ]
+
+
+def sample_process(
+    sampler: ProcessSampler,
+    clock: Clock,
+    pid: int,
+    worker: WorkerId | None,
+    master_pid: int,
+    *,
+    with_wchan: bool = False,
+) -> ProcessSample | None:
+    """Read memory and CPU of a process into an event; None when it is gone or a zombie."""
+    try:
+        reading = sampler.read(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+    if reading is None:
+        return None
+    return ProcessSample(
+        origin=Origin("process"),
+        at=clock.now(),
+        resolution_s=SAMPLE_RESOLUTION_S,
+        worker=worker,
+        master_pid=master_pid,
+        rss_bytes=reading.rss_bytes,
+        peak_rss_bytes=reading.peak_rss_bytes,
+        cpu_percent=reading.cpu_percent,
+        state=reading.state,
+        threads=reading.threads,
+        wchan=read_wchan(pid) if with_wchan else None,
+    )

@@ -1,0 +1,78 @@
+"""Why a process's memory may not be read here, and the command that would change it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+CAP_SYS_PTRACE = 19
+"""Its bit in the capability masks of /proc/PID/status (capabilities(7))."""
+YAMA_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """The reason in words, and a command or setting to paste."""
+
+    why: str
+    hint: str
+
+
+def explain_ptrace_denial(pid: int) -> Obstacle:
+    """Say what keeps this user from reading the memory of `pid` (ptrace(2), "Ptrace access mode checking")."""
+    own_user, own_capable = os.geteuid(), _has_ptrace_capability()
+    owner = _user_of(pid)
+    rerun = f"sudo gtdiag watch {pid}"
+    if own_capable:
+        return Obstacle(
+            why="the kernel refuses it although this user has CAP_SYS_PTRACE (a seccomp profile, another user "
+            "namespace, or an undumpable process)",
+            hint=f"run it on the host instead of in the container: {rerun}",
+        )
+    if own_user == 0:
+        return Obstacle(
+            why="this is root without CAP_SYS_PTRACE, as in a container",
+            hint="docker run --cap-add=SYS_PTRACE ... (Kubernetes: "
+            "securityContext.capabilities.add: [SYS_PTRACE]), or run gtdiag on the host",
+        )
+    if owner is not None and owner != own_user:
+        return Obstacle(why=f"the process belongs to user {owner}, gtdiag runs as user {own_user}", hint=rerun)
+    scope = read_yama_scope()
+    if scope:
+        return Obstacle(
+            why=f"Yama allows only parents to do that (kernel.yama.ptrace_scope is {scope})",
+            hint=f"{rerun}    # or, until the next boot: sudo sysctl kernel.yama.ptrace_scope=0",
+        )
+    return Obstacle(
+        why="ptrace is not permitted on it: it changed its user after its start, or has capabilities that gtdiag lacks",
+        hint=rerun,
+    )
+
+
+def read_yama_scope() -> int | None:
+    """kernel.yama.ptrace_scope; None where the kernel has no Yama."""
+    try:
+        return int(YAMA_SCOPE.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _has_ptrace_capability() -> bool:
+    mask = _status_field("self", "CapEff:")
+    return mask is not None and bool(int(mask.split()[0], 16) >> CAP_SYS_PTRACE & 1)
+
+
+def _user_of(pid: int) -> int | None:
+    users = _status_field(str(pid), "Uid:")
+    return int(users.split()[1]) if users else None
+
+
+def _status_field(pid: str, name: str) -> str | None:
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith(name):
+                return line[len(name) :]
+    except OSError:
+        pass
+    return None

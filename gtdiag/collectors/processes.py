@@ -1,0 +1,187 @@
+"""A master's children to its workers, and a process's /proc files to memory, CPU and state."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from gtdiag.collectors.clock import Clock
+from gtdiag.gunicorn.command_line import parse_gunicorn_call
+from gtdiag.gunicorn.heartbeat_files import HeartbeatFile, newest_file, read_heartbeat_files
+from gtdiag.gunicorn.masters import find_successors, read_arguments_or_nothing
+from gtdiag.gunicorn.proc_files import read_children, read_stat
+from gtdiag.model.identity import WorkerId
+
+PEAK = re.compile(rb"^VmHWM:\s*(\d+) kB", re.MULTILINE)
+RESIDENT = re.compile(rb"^VmRSS:\s*(\d+) kB", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerProcess:
+    """A worker of a watched master. `heartbeat_file` is None where descriptor tables may not be read."""
+
+    id: WorkerId
+    master_pid: int
+    heartbeat_file: HeartbeatFile | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessReading:
+    """One look at a process. `cpu_percent` is None at the first look: the share of one core since the look before."""
+
+    rss_bytes: int
+    peak_rss_bytes: int | None
+    cpu_percent: float | None
+    state: str
+    threads: int
+    started_at_s: float
+
+
+class WorkerFinder:
+    """Finds the workers among a master's children: those that hold a heartbeat file which the master holds too.
+
+    The dirty arbiter (25 and later), a re-executed master and helper processes of the master are left out. Where the
+    descriptor tables may not be read, the children that look like gunicorn by their command line are taken, and
+    `denied` says so.
+    """
+
+    def __init__(self, master_pid: int) -> None:
+        self.master_pid = master_pid
+        self.denied = False
+        self._known: dict[int, WorkerProcess] = {}
+        self._strangers: dict[int, float] = {}
+
+    def find(self) -> list[WorkerProcess]:
+        """List the workers as they are now. Raises ProcessLookupError when the master is gone."""
+        children = read_children(self.master_pid)
+        for pid in list(self._known):
+            # The kernel may leave a living child out of the list, so ask for it by name.
+            if not self._still_lives(self._known[pid]):
+                del self._known[pid]
+        self._strangers = {pid: start for pid, start in self._strangers.items() if pid in children}
+        fresh = []
+        for pid in children:
+            if pid in self._known:
+                continue
+            try:
+                stat = read_stat(pid)
+            except (ProcessLookupError, PermissionError):
+                continue
+            if stat.state not in ("Z", "X") and self._strangers.get(pid) != stat.started_at_s:
+                fresh.append((stat.started_at_s, pid))
+        if fresh:
+            self._admit(sorted(fresh))
+        return list(self._known.values())
+
+    def _admit(self, fresh: list[tuple[float, int]]) -> None:
+        try:
+            of_master: set[tuple[int, int]] | None = {file.key for file in read_heartbeat_files(self.master_pid)}
+        except PermissionError:
+            of_master = None
+        claimed = {worker.heartbeat_file.key for worker in self._known.values() if worker.heartbeat_file}
+        successors: list[int] | None = None
+        for started_at_s, pid in fresh:
+            call = parse_gunicorn_call(read_arguments_or_nothing(pid))
+            if call is not None and call.role not in (None, "worker", "master"):
+                self._strangers[pid] = started_at_s
+                continue
+            try:
+                held = [file for file in read_heartbeat_files(pid) if file.key not in claimed]
+            except ProcessLookupError:
+                continue
+            except PermissionError:
+                self.denied = True
+                if successors is None:
+                    successors = find_successors(self.master_pid)
+                if self._looks_like_a_worker(pid) and pid not in successors:
+                    self._known[pid] = self._worker(pid, started_at_s, None)
+                else:
+                    self._strangers[pid] = started_at_s
+                continue
+            if of_master is not None:
+                held = [file for file in held if file.key in of_master]
+            if not held:
+                self._strangers[pid] = started_at_s
+                continue
+            own = newest_file(held)
+            claimed.add(own.key)
+            self._known[pid] = self._worker(pid, started_at_s, own)
+
+    def _looks_like_a_worker(self, pid: int) -> bool:
+        arguments = read_arguments_or_nothing(pid)
+        call = parse_gunicorn_call(arguments)
+        if call is not None and call.role is not None:
+            return call.role in ("worker", "master")
+        return bool(arguments) and arguments == read_arguments_or_nothing(self.master_pid)
+
+    def _worker(self, pid: int, started_at_s: float, file: HeartbeatFile | None) -> WorkerProcess:
+        return WorkerProcess(
+            id=WorkerId(pid=pid, started_at_s=started_at_s), master_pid=self.master_pid, heartbeat_file=file
+        )
+
+    @staticmethod
+    def _still_lives(worker: WorkerProcess) -> bool:
+        return is_alive(worker.id.pid, worker.id.started_at_s)
+
+
+class ProcessSampler:
+    """Reads memory, CPU and state of processes, remembering the CPU time of the look before."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._before: dict[tuple[int, float], tuple[float, float]] = {}
+
+    def read(self, pid: int) -> ProcessReading | None:
+        """Look at one process; None for a zombie. Raises ProcessLookupError when it is gone."""
+        stat = read_stat(pid)
+        try:
+            with open(f"/proc/{pid}/status", "rb", buffering=0) as file:  # noqa: PTH123
+                status = file.read()
+        except FileNotFoundError:
+            raise ProcessLookupError(pid) from None
+        resident, peak = RESIDENT.search(status), PEAK.search(status)
+        if resident is None:
+            return None
+        now_s = self._clock.monotonic()
+        key = (pid, stat.started_at_s)
+        before = self._before.get(key)
+        self._before[key] = (now_s, stat.cpu_s)
+        cpu_percent = None
+        if before is not None and now_s > before[0]:
+            cpu_percent = round(max(0.0, stat.cpu_s - before[1]) / (now_s - before[0]) * 100, 1)
+        return ProcessReading(
+            rss_bytes=int(resident[1]) * 1024,
+            peak_rss_bytes=int(peak[1]) * 1024 if peak else None,
+            cpu_percent=cpu_percent,
+            state=stat.state,
+            threads=stat.threads,
+            started_at_s=stat.started_at_s,
+        )
+
+    def forget(self, pid: int) -> None:
+        """Drop what is remembered of a pid that is gone."""
+        for key in [key for key in self._before if key[0] == pid]:
+            del self._before[key]
+
+
+def read_wchan(pid: int) -> str | None:
+    """The kernel function a process sleeps in (proc(5)); None where it runs, or where the kernel does not tell."""
+    try:
+        text = Path(f"/proc/{pid}/wchan").read_text().strip()
+    except OSError:
+        return None
+    return text if text not in ("", "0") else None
+
+
+def is_alive(pid: int, started_at_s: float | None = None) -> bool:
+    """Whether a process exists, is no zombie, and (where a start time is given) is still the same one."""
+    try:
+        stat = read_stat(pid)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    if stat.state in ("Z", "X"):
+        return False
+    return started_at_s is None or stat.started_at_s == started_at_s

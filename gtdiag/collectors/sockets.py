@@ -1,0 +1,170 @@
+"""A process's descriptors and the kernel's socket tables to its connections: local end, peer, TCP state."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gtdiag.model.stacks import Connection
+
+TCP_STATES = {
+    "01": "ESTABLISHED",
+    "02": "SYN_SENT",
+    "03": "SYN_RECV",
+    "04": "FIN_WAIT1",
+    "05": "FIN_WAIT2",
+    "06": "TIME_WAIT",
+    "07": "CLOSE",
+    "08": "CLOSE_WAIT",
+    "09": "LAST_ACK",
+    "0A": "LISTEN",
+    "0B": "CLOSING",
+    "0C": "NEW_SYN_RECV",
+}
+"""include/net/tcp_states.h; unchanged since Linux 4.4."""
+SOCKET_LINK = re.compile(r"^socket:\[(\d+)\]$")
+UNIX_ACCEPTS = 0x10000
+"""__SO_ACCEPTCON in the flags of /proc/net/unix: a listening socket."""
+LONGEST_TABLE_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One socket of a kernel table. For unix sockets `local` is the path, and `peer` is None."""
+
+    family: str
+    local: str
+    peer: str | None
+    state: str
+    inode: int
+    port: int = 0
+
+
+def read_connections(pid: int) -> tuple[Connection, ...]:
+    """Read a process's connections; its listeners and unnamed unix sockets are left out.
+
+    Raises ProcessLookupError when it is gone, PermissionError when its descriptors may not be read.
+    """
+    inodes = read_socket_inodes(pid)
+    if not inodes:
+        return ()
+    return join_connections(inodes, read_tables(pid, inodes))
+
+
+def read_socket_inodes(pid: int) -> dict[int, int]:
+    """The process's sockets: inode to descriptor."""
+    folder = f"/proc/{pid}/fd"
+    try:
+        names = os.listdir(folder)  # noqa: PTH208
+    except FileNotFoundError:
+        raise ProcessLookupError(pid) from None
+    inodes: dict[int, int] = {}
+    for name in names:
+        try:
+            match = SOCKET_LINK.match(os.readlink(f"{folder}/{name}"))  # noqa: PTH115
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if match:
+            inodes[int(match[1])] = int(name)
+    return inodes
+
+
+def read_tables(pid: int, inodes: Mapping[int, int]) -> dict[int, TableRow]:
+    """The rows of the process's network namespace that belong to `inodes`."""
+    rows: dict[int, TableRow] = {}
+    for name, parse in (("tcp", parse_tcp), ("tcp6", parse_tcp6), ("unix", parse_unix)):
+        try:
+            with open(f"/proc/{pid}/net/{name}", "rb") as file:  # noqa: PTH123
+                text = file.read(LONGEST_TABLE_BYTES).decode("utf-8", "replace")
+        except OSError:
+            continue
+        for row in parse(text):
+            if row.inode in inodes:
+                rows[row.inode] = row
+    return rows
+
+
+def join_connections(inodes: Mapping[int, int], rows: Mapping[int, TableRow]) -> tuple[Connection, ...]:
+    """Join descriptors and table rows; what was accepted on one of the process's own listeners is not outgoing."""
+    own = [rows[inode] for inode in inodes if inode in rows]
+    tcp_ports = {row.port for row in own if row.state == "LISTEN" and row.family != "unix"}
+    unix_paths = {row.local for row in own if row.state == "LISTEN" and row.family == "unix"}
+    return tuple(
+        Connection(
+            fd=inodes[row.inode],
+            family=row.family,
+            local=row.local,
+            peer=row.peer,
+            state=row.state,
+            outgoing=row.local not in unix_paths if row.family == "unix" else row.port not in tcp_ports,
+            inode=row.inode,
+        )
+        for row in sorted(own, key=lambda row: inodes[row.inode])
+        if row.state != "LISTEN" and (row.family != "unix" or row.local)
+    )
+
+
+def parse_tcp(text: str) -> Iterator[TableRow]:
+    """Parse /proc/net/tcp (proc(5))."""
+    return _parse_inet(text, "inet")
+
+
+def parse_tcp6(text: str) -> Iterator[TableRow]:
+    """Parse /proc/net/tcp6."""
+    return _parse_inet(text, "inet6")
+
+
+def parse_unix(text: str) -> Iterator[TableRow]:
+    """Parse /proc/net/unix. A connected client's row has no path; the accepted end shows the listener's."""
+    for line in text.splitlines()[1:]:
+        fields = line.split(None, 7)
+        if len(fields) < 7:
+            continue
+        try:
+            flags, inode = int(fields[3], 16), int(fields[6])
+        except ValueError:
+            continue
+        listening = bool(flags & UNIX_ACCEPTS)
+        path = fields[7] if len(fields) > 7 else ""
+        yield TableRow("unix", path, None, "LISTEN" if listening else "UNIX", inode)
+
+
+def _parse_inet(text: str, family: str) -> Iterator[TableRow]:
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 10:
+            continue
+        try:
+            local, local_port = _address(fields[1])
+            peer, peer_port = _address(fields[2])
+            inode = int(fields[9])
+        except ValueError:
+            continue
+        state = TCP_STATES.get(fields[3], fields[3])
+        yield TableRow(
+            family=family,
+            local=_joined(local, local_port),
+            peer=None if state == "LISTEN" else _joined(peer, peer_port),
+            state=state,
+            inode=inode,
+            port=local_port,
+        )
+
+
+def _address(text: str) -> tuple[str, int]:
+    """`0100007F:1F90` -> ("127.0.0.1", 8080): each 32-bit word is printed in the machine's own byte order."""
+    word_hex, port = text.split(":")
+    raw = bytes.fromhex(word_hex)
+    if sys.byteorder == "little":
+        raw = b"".join(raw[i : i + 4][::-1] for i in range(0, len(raw), 4))
+    address = ipaddress.ip_address(raw)
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address), int(port, 16)
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

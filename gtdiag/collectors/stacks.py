@@ -1,0 +1,158 @@
+"""A process to the stacks of its threads: `py-spy dump --json --nonblocking` in a subprocess with a deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gtdiag.collectors.permissions import explain_ptrace_denial
+from gtdiag.model.stacks import Frame, ThreadStack
+
+DEADLINE_S = 4.0
+"""py-spy 0.4 answers in about 10 ms; reading the symbols of a large executable from a slow disk takes seconds."""
+REAP_S = 1.0
+LONGEST_REASON = 300
+INSTALL_HINT = f"{sys.executable} -m pip install py-spy"
+DENIED_MARKS = ("permission denied", "operation not permitted", "os error 1)", "os error 13)")
+
+
+class StackReadError(Exception):
+    """No stacks this time. `why` and `hint` are for a CollectionGap; `lasting`: asking again will not help;
+    `gone`: the process ended meanwhile; `hung`: py-spy was ended at its deadline.
+    """
+
+    def __init__(
+        self, why: str, hint: str = "", *, lasting: bool = False, gone: bool = False, hung: bool = False
+    ) -> None:
+        super().__init__(why)
+        self.why = why
+        self.hint = hint
+        self.lasting = lasting
+        self.gone = gone
+        self.hung = hung
+
+
+@dataclass(frozen=True, slots=True)
+class StackReader:
+    """Runs one py-spy. `command` is how it is started; `deadline_s` after how long it is killed.
+
+    py-spy only reads memory with `--nonblocking`: it never stops the process it looks at, so killing py-spy leaves
+    that process as it was.
+    """
+
+    command: tuple[str, ...]
+    deadline_s: float = DEADLINE_S
+
+    @classmethod
+    def found(cls) -> StackReader:
+        """The py-spy of this installation. Raises StackReadError where there is none."""
+        path = find_py_spy()
+        if path is None:
+            raise StackReadError("py-spy is not installed beside gtdiag", INSTALL_HINT, lasting=True)
+        return cls(command=(str(path),))
+
+    def read(self, pid: int) -> tuple[ThreadStack, ...]:
+        """Read the stacks of all threads. Raises StackReadError."""
+        try:
+            return self._read_once(pid)
+        except StackReadError as error:
+            if error.lasting or error.gone or error.hung:
+                raise
+        # The process ran on while it was read; a second look mostly finds it consistent.
+        return self._read_once(pid)
+
+    def _read_once(self, pid: int) -> tuple[ThreadStack, ...]:
+        try:
+            process = subprocess.Popen(
+                [*self.command, "dump", "--json", "--nonblocking", "--pid", str(pid)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C in the terminal is for gtdiag alone
+                env={**os.environ, "RUST_BACKTRACE": "0", "RUST_LOG": "off"},
+            )
+        except OSError as error:
+            raise StackReadError(
+                f"{self.command[0]} cannot be run: {error.strerror or error}", INSTALL_HINT, lasting=True
+            ) from None
+        try:
+            output, complaint = process.communicate(timeout=self.deadline_s)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            raise StackReadError(
+                f"py-spy did not answer within {self.deadline_s:g} s and was ended; the watched process is not touched",
+                f"try it by hand: {' '.join(self.command)} dump --nonblocking --pid {pid}",
+                hung=True,
+            ) from None
+        if process.returncode != 0:
+            raise _explain(pid, complaint.decode("utf-8", "replace"), process.returncode, self.command)
+        try:
+            return parse_stacks(output, pid)
+        except (ValueError, KeyError, TypeError) as error:
+            raise StackReadError(f"py-spy's answer could not be read: {error}") from None
+
+
+def find_py_spy() -> Path | None:
+    """Find py-spy beside the running interpreter first, in PATH last."""
+    folders = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts")), Path(sys.prefix) / "bin"]
+    with contextlib.suppress(KeyError):
+        folders.append(Path(sysconfig.get_path("scripts", f"{os.name}_user")))
+    for folder in folders:
+        path = folder / "py-spy"
+        if path.is_file() and os.access(path, os.X_OK):
+            return path
+    in_path = shutil.which("py-spy")
+    return Path(in_path) if in_path else None
+
+
+def parse_stacks(output: bytes | str, pid: int) -> tuple[ThreadStack, ...]:
+    """Parse py-spy's JSON (0.3 and 0.4): a list of threads, each with its frames innermost first.
+
+    Raises ValueError, KeyError or TypeError where it is something else.
+    """
+    return tuple(_thread(thread, pid) for thread in json.loads(output))
+
+
+def _thread(thread: dict[str, Any], pid: int) -> ThreadStack:
+    native = thread.get("os_thread_id")
+    name = thread.get("thread_name")
+    return ThreadStack(
+        thread_id=thread.get("thread_id"),
+        name=name,
+        frames=tuple(_frame(frame) for frame in reversed(thread["frames"])),
+        main=native == pid if native is not None else name == "MainThread",
+        active=bool(thread.get("active")),
+        holds_gil=bool(thread.get("owns_gil")),
+        native_thread_id=native,
+    )
+
+
+def _frame(frame: dict[str, Any]) -> Frame:
+    return Frame(function=str(frame["name"]), file=str(frame["filename"]), line=frame.get("line") or None)
+
+
+def _explain(pid: int, complaint: str, code: int, command: Sequence[str]) -> StackReadError:
+    if not Path(f"/proc/{pid}").exists():
+        return StackReadError(f"process {pid} ended while it was looked at", gone=True)
+    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+    if any(mark in complaint.lower() for mark in DENIED_MARKS):
+        obstacle = explain_ptrace_denial(pid)
+        return StackReadError(f"ptrace not permitted: {obstacle.why}", obstacle.hint, lasting=True)
+    said = " ".join(lines)[:LONGEST_REASON] or f"exit code {code}"
+    return StackReadError(f"py-spy: {said}", f"try it by hand: {' '.join(command)} dump --nonblocking --pid {pid}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    # A py-spy in an uninterruptible read cannot be killed at once; it must not hold up the watch.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=REAP_S)

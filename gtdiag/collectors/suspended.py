@@ -1,0 +1,100 @@
+"""A worker's memory to its suspended code (asyncio tasks, greenlets); one open interpreter is kept for each worker."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gtdiag.collectors.processes import is_alive
+from gtdiag.errors import GtdiagError
+from gtdiag.model.identity import WorkerId
+from gtdiag.model.stacks import SuspendedCode
+
+
+class Reading(Protocol):
+    """What one look at an interpreter gives."""
+
+    @property
+    def suspended(self) -> tuple[SuspendedCode, ...]:
+        """Tasks and greenlets."""
+
+    @property
+    def truncated(self) -> bool:
+        """Whether there were more than were read."""
+
+
+class OpenInterpreter(Protocol):
+    """The part of `gtdiag.interpreter.Interpreter` that is needed here."""
+
+    def read_suspended(self) -> Reading:
+        """Read all suspended code once."""
+
+    def close(self) -> None:
+        """Let go of the process's memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendedLook:
+    """What one look saw: the suspended code, or why there is none."""
+
+    suspended: tuple[SuspendedCode, ...] | None
+    truncated: bool = False
+    why: str = ""
+    hint: str = ""
+    gone: bool = False
+
+
+class SuspendedReader:
+    """Reads suspended code, opening each worker's interpreter once. Safe to use from several threads."""
+
+    def __init__(self, open_interpreter: Callable[[int], OpenInterpreter] | None = None) -> None:
+        self._open = open_interpreter or _open
+        self._lock = threading.Lock()
+        self._interpreters: dict[WorkerId, OpenInterpreter] = {}
+
+    def read(self, worker: WorkerId) -> SuspendedLook:
+        """Look once; a failure is a value, since memory that changes while it is read can yield anything."""
+        try:
+            with self._lock:
+                interpreter = self._interpreters.get(worker)
+            if interpreter is None:
+                interpreter = self._open(worker.pid)
+                with self._lock:
+                    self._interpreters[worker] = interpreter
+            reading = interpreter.read_suspended()
+        except GtdiagError as error:
+            self.forget(worker)
+            return SuspendedLook(
+                None,
+                why=getattr(error, "why", "") or error.message,
+                hint=error.hint,
+                gone=not is_alive(worker.pid, worker.started_at_s),
+            )
+        except (OSError, ValueError) as error:
+            self.forget(worker)
+            return SuspendedLook(
+                None, why=f"reading the memory failed: {error}", gone=not is_alive(worker.pid, worker.started_at_s)
+            )
+        return SuspendedLook(tuple(reading.suspended), truncated=reading.truncated)
+
+    def forget(self, worker: WorkerId) -> None:
+        """Close the interpreter of a worker that is gone."""
+        with self._lock:
+            interpreter = self._interpreters.pop(worker, None)
+        if interpreter is not None:
+            interpreter.close()
+
+    def close(self) -> None:
+        """Close all of them."""
+        for worker in list(self._interpreters):
+            self.forget(worker)
+
+
+def _open(pid: int) -> OpenInterpreter:
+    # Imported when first needed: reading ELF files is no part of an ordinary start.
+    from gtdiag.interpreter import open_interpreter
+
+    interpreter: OpenInterpreter = open_interpreter(pid)
+    return interpreter
