@@ -1,0 +1,160 @@
+"""Many looks at one worker to one blame: the call that held it, for how long, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from gtdiag.analysis.look import Look
+from gtdiag.model.report import Blocked, Category, Confidence, How, Owner, StackFrame
+from gtdiag.rules.services import match_service
+from gtdiag.rules.thresholds import threshold
+
+_MAX_CALLS = 64  # distinct calls kept for one worker; a worker that shows more is not blocked in one of them
+_LOWER = {Confidence.HIGH: Confidence.MEDIUM, Confidence.MEDIUM: Confidence.LOW, Confidence.LOW: Confidence.LOW}
+
+_CallKey = tuple[tuple[str, ...], str | None, Category, str | None]
+
+
+@dataclass(slots=True)
+class _CallTally:
+    """What the looks that saw the same call add up to."""
+
+    look: Look
+    seconds: float = 0.0
+    count: int = 0
+
+
+class BlameTally:
+    """The looks at one worker since it was last known to go on. Memory does not grow with the number of looks."""
+
+    def __init__(self) -> None:
+        self._calls: dict[_CallKey, _CallTally] = {}
+        self._first_at: datetime | None = None
+        self._last: tuple[datetime, _CallKey | None] | None = None
+        self.looks = 0
+
+    def add(self, look: Look | None, at: datetime | None) -> None:
+        """Count one look; None stands for a look that saw the worker blocked in nothing."""
+        key = None if look is None else (look.path, look.call, look.category, look.library)
+        if look is not None and key is not None:
+            tally = self._calls.get(key)
+            if tally is None:
+                if len(self._calls) >= _MAX_CALLS:
+                    self._drop_least()
+                tally = self._calls[key] = _CallTally(look)
+            tally.count += 1
+            tally.look = _richer(tally.look, look)
+        self.looks += 1
+        if at is not None:
+            self._pass_time(at, key)
+
+    def conclude(self, end: datetime | None) -> Blocked | None:
+        """The call that held the worker for most of the time looked at, until `end`; None if no look saw one."""
+        if not self._calls:
+            return None
+        seconds = {key: tally.seconds for key, tally in self._calls.items()}
+        if self._last and end and end > self._last[0] and self._last[1] in seconds:
+            seconds[self._last[1]] += (end - self._last[0]).total_seconds()
+        observed_s = self._observed_s(end)
+        weights = {key: seconds[key] + 0.001 * self._calls[key].count for key in seconds}
+        total = sum(weights.values())
+        path, share = _dominant_path(weights, total)
+        members = {key: weight for key, weight in weights.items() if key[0][: len(path)] == path}
+        leading = max(members, key=lambda key: members[key])
+        blocked = self._blocked_in(leading, path)
+        blocked_s = sum(seconds[key] for key in members)
+        samples = sum(self._calls[key].count for key in members)
+        confidence = blocked.confidence
+        category_weight = sum(w for key, w in members.items() if key[2] is blocked.category)
+        if share < threshold("dominant_share") or category_weight < threshold("dominant_share") * total:
+            confidence = _LOWER[confidence]
+        if samples < 2 and blocked.how is not How.LOG_TRACEBACK and not _peer_agrees(blocked):
+            confidence = _LOWER[confidence]
+        return replace(
+            blocked,
+            seconds=round(blocked_s, 3) if observed_s else None,
+            share=round(min(1.0, blocked_s / observed_s), 3) if observed_s else None,
+            samples=samples,
+            confidence=confidence,
+        )
+
+    def in_event_loop(self) -> bool:
+        """Whether most looks saw a synchronous call inside the event loop."""
+        return sum(t.count for t in self._calls.values() if t.look.in_event_loop) * 2 > self.looks
+
+    def _pass_time(self, at: datetime, key: _CallKey | None) -> None:
+        if self._first_at is None:
+            self._first_at = at
+        if self._last is not None and at > self._last[0]:
+            passed = (at - self._last[0]) / timedelta(seconds=1)
+            # Between two looks that saw different calls, half the time belongs to each.
+            for seen, part in ((self._last[1], 0.5), (key, 0.5)):
+                if seen in self._calls:
+                    self._calls[seen].seconds += passed * part
+        if self._last is None or at >= self._last[0]:
+            self._last = (at, key)
+
+    def _observed_s(self, end: datetime | None) -> float:
+        if self._first_at is None or self._last is None:
+            return 0.0
+        until = max(self._last[0], end) if end else self._last[0]
+        return (until - self._first_at).total_seconds()
+
+    def _drop_least(self) -> None:
+        del self._calls[min(self._calls, key=lambda key: self._calls[key].seconds)]
+
+    def _blocked_in(self, key: _CallKey, path: tuple[str, ...]) -> Blocked:
+        look = self._calls[key].look
+        deepest = path == look.path
+        call_frame = None if deepest else _app_frame_at(look, len(path) - 1)
+        return Blocked(
+            category=look.category,
+            call=look.call if deepest else (call_frame.function if call_frame else None),
+            file=look.file if deepest else (call_frame.file if call_frame else None),
+            line=look.line if deepest else (call_frame.line if call_frame else None),
+            path=look.path if deepest else path,
+            library=look.library,
+            library_call=look.library_call,
+            waiting_on=look.waiting_on,
+            seconds=None,
+            share=None,
+            samples=0,
+            confidence=look.confidence,
+            how=look.how,
+            stack=look.stack,
+            rule=look.rule,
+        )
+
+
+def _dominant_path(weights: dict[_CallKey, float], total: float) -> tuple[tuple[str, ...], float]:
+    """The longest application path that holds the dominant share of the time; else the heaviest single path."""
+    by_prefix: dict[tuple[str, ...], float] = {}
+    for key, weight in weights.items():
+        for length in range(1, len(key[0]) + 1):
+            prefix = key[0][:length]
+            by_prefix[prefix] = by_prefix.get(prefix, 0.0) + weight
+    dominant = [prefix for prefix, weight in by_prefix.items() if weight >= threshold("dominant_share") * total]
+    if dominant:
+        path = max(dominant, key=len)
+        return path, by_prefix[path] / total
+    heaviest = max(weights, key=lambda key: weights[key])
+    return heaviest[0], weights[heaviest] / total
+
+
+def _app_frame_at(look: Look, index: int) -> StackFrame | None:
+    app = [frame for frame in look.stack if frame.owner is Owner.APP]
+    return app[index] if 0 <= index < len(app) else None
+
+
+def _richer(old: Look, new: Look) -> Look:
+    """The later look, unless only the earlier one knew the peer."""
+    knew_peer = old.waiting_on is not None and old.waiting_on.peer is not None
+    knows_peer = new.waiting_on is not None and new.waiting_on.peer is not None
+    return replace(new, waiting_on=old.waiting_on) if knew_peer and not knows_peer else new
+
+
+def _peer_agrees(blocked: Blocked) -> bool:
+    """Whether the socket's peer says the same category as the stack: two independent witnesses."""
+    service = match_service(blocked.waiting_on.peer) if blocked.waiting_on else None
+    return service is not None and service.category is blocked.category

@@ -1,0 +1,136 @@
+"""The lives of masters and workers as they are put together from events: plain state, no judgement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gtdiag.analysis.blame import BlameTally
+from gtdiag.analysis.look import Look
+from gtdiag.model.report import Blocked, Request
+from gtdiag.model.stacks import Connection, SuspendedCode, ThreadStack
+
+_MAX_SIGNALS = 64
+_MAX_EVIDENCE = 24
+
+
+@dataclass(slots=True)
+class MasterLife:
+    """One life of one master: what is known of it, and the signals it was given."""
+
+    pid: int | None
+    stream: str
+    live: bool = False
+    version: str | None = None
+    worker_class: str | None = None
+    workers: int | None = None
+    timeout_s: float | None = None
+    graceful_timeout_s: float | None = None
+    preload: bool | None = None
+    python: str | None = None
+    application: str | None = None
+    settings_source: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    last_seen_at: datetime | None = None
+    halted_reason: str | None = None
+    halted_at: datetime | None = None
+    signals: list[tuple[datetime | None, str]] = field(default_factory=list)
+    spawned: int = 0
+
+    @property
+    def version_major(self) -> int | None:
+        """The first number of the version; None when the version is not known."""
+        head = (self.version or "").partition(".")[0]
+        return int(head) if head.isdecimal() else None
+
+    def add_signal(self, at: datetime | None, name: str) -> None:
+        """Remember a signal the master was given; the oldest are forgotten."""
+        self.signals.append((at, name))
+        del self.signals[:-_MAX_SIGNALS]
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How the master said a worker ended: a signal, or an exit code, or neither (it only disappeared)."""
+
+    at: datetime | None
+    signal: str | None = None
+    code: int | None = None
+    perhaps_out_of_memory: bool = False
+    seen_in_log: bool = False
+
+
+@dataclass(slots=True)
+class WorkerLife:
+    """One life of one worker, as far as it was seen."""
+
+    pid: int
+    stream: str
+    master: MasterLife | None = None
+    ordinal: int = 0
+    started_at_s: float | None = None
+    seen_live: bool = False
+    seen_in_log: bool = False
+    from_backlog: bool = False
+    booted_at: datetime | None = None
+    ready_at: datetime | None = None
+    step: str | None = None
+    first_seen_at: datetime | None = None
+    last_seen_at: datetime | None = None
+    timed_out_at: datetime | None = None
+    timed_out: bool = False
+    exiting_at: datetime | None = None
+    exiting: bool = False
+    recycled: bool = False
+    graceful_timeout: bool = False
+    death: Death | None = None
+    boot_failed_at: datetime | None = None
+    boot_failure: str | None = None
+    replaced: bool = False
+    heartbeat_age_s: float | None = None
+    heartbeat_ever: bool | None = None
+    heartbeat_at: datetime | None = None
+    overdue_at: datetime | None = None
+    """When the heartbeat was first seen older than the time-out without a first heartbeat."""
+    recovered_at: datetime | None = None
+    rss_bytes: int | None = None
+    peak_rss_bytes: int | None = None
+    first_rss: tuple[datetime, int] | None = None
+    last_rss_at: datetime | None = None
+    cpu_percent: float | None = None
+    kernel_function: str | None = None
+    threads: tuple[ThreadStack, ...] = ()
+    suspended: tuple[SuspendedCode, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    tally: BlameTally = field(default_factory=BlameTally)
+    startup_blocked: Blocked | None = None
+    """What held the start-up, kept when the worker went on after all."""
+    traceback_look: Look | None = None
+    traceback_shows_request: bool = False
+    request: Request | None = None
+    evidence: list[str] = field(default_factory=list)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the worker is known to be gone."""
+        return self.death is not None or self.replaced or (self.exiting and not self.timed_out)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When the worker ended, as closely as was seen."""
+        if self.death is not None and self.death.at is not None:
+            return self.death.at
+        return self.exiting_at or (self.timed_out_at if self.replaced else None) or self.boot_failed_at
+
+    def add_evidence(self, text: str) -> None:
+        """Keep one line of evidence, once, up to a bound."""
+        if text not in self.evidence and len(self.evidence) < _MAX_EVIDENCE:
+            self.evidence.append(text)
+
+    def growth_bytes_per_s(self) -> float | None:
+        """Growth of the resident memory over the time it was sampled; None under ten seconds of samples."""
+        if self.first_rss is None or self.last_rss_at is None or self.rss_bytes is None:
+            return None
+        passed_s = (self.last_rss_at - self.first_rss[0]).total_seconds()
+        return round((self.rss_bytes - self.first_rss[1]) / passed_s, 1) if passed_s >= 10.0 else None

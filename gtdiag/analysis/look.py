@@ -1,0 +1,429 @@
+"""One look at one worker (its threads, its suspended code, its sockets) to the call it is blocked in, if any.
+
+The order of evidence: what the main thread runs; if that is an event loop's own waiting, the suspended code that matters;
+if that waits for a thread, the pool thread. Then the catalog gives the category, the kernel and the sockets the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gtdiag.analysis.ownership import CodeOwnership, OwnedFrame
+from gtdiag.model.report import Category, Confidence, How, Owner, StackFrame, WaitingOn
+from gtdiag.model.stacks import Connection, Frame, SuspendedCode, ThreadStack
+from gtdiag.rules.catalog import Catalog, Level, Rule, read_catalog
+from gtdiag.rules.frameworks import is_event_loop_module
+from gtdiag.rules.services import match_kernel_wait, match_service
+
+_IMPORT_MODULES = ("importlib", "zipimport")
+_REMOTE_CATEGORIES = {Category.DATABASE, Category.CACHE, Category.BROKER, Category.HTTP, Category.NETWORK, Category.DNS}
+_WAITING_CATEGORIES = _REMOTE_CATEGORIES | {Category.SLEEP, Category.LOCK, Category.SUBPROCESS, Category.FILESYSTEM}
+_CATEGORY_BY_KERNEL_WAIT = {
+    "sleep": Category.SLEEP,
+    "lock": Category.LOCK,
+    "child": Category.SUBPROCESS,
+    "file_lock": Category.LOCK,
+    "disk": Category.FILESYSTEM,
+    "socket": Category.NETWORK,
+}
+_KERNEL_KIND = {"poll": "socket", "pipe": "unknown"}
+# Innermost source text of a traceback to the call it names, where a C function leaves no frame of its own.
+_CATEGORY_BY_SOURCE = (
+    ("time.sleep(", Category.SLEEP, "time", "sleep", "sleep"),
+    ("sleep(", Category.SLEEP, "time", "sleep", "sleep"),
+    (".acquire(", Category.LOCK, "threading", "acquire", "lock"),
+    ("fcntl.", Category.LOCK, "fcntl", "flock", "file_lock"),
+    ("os.waitpid(", Category.SUBPROCESS, "os", "waitpid", "child"),
+    (".cursor(", Category.DATABASE, None, None, "socket"),
+)
+_POOL_THREAD_MODULES = ("concurrent.futures.thread", "anyio._backends._asyncio", "gevent.threadpool")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The call a worker was blocked in at one moment, and how that is known.
+
+    `confidence` is that of this one look; several looks that agree raise it. `in_event_loop`: a synchronous call that the
+    event loop's thread itself runs, so that nothing else on the loop goes on.
+    """
+
+    category: Category
+    call: str | None
+    file: str | None
+    line: int | None
+    path: tuple[str, ...]
+    library: str | None
+    library_call: str | None
+    waiting_on: WaitingOn | None
+    how: How
+    stack: tuple[StackFrame, ...]
+    rule: str | None
+    confidence: Confidence
+    in_event_loop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LookEvidence:
+    """What was seen of one worker at one moment."""
+
+    threads: tuple[ThreadStack, ...] = ()
+    suspended: tuple[SuspendedCode, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    kernel_function: str | None = None
+    in_startup: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Classified:
+    category: Category
+    library: str | None
+    library_call: str | None
+    waits: str
+    rule: str | None
+    confidence: Confidence
+
+
+class LookReader:
+    """Turns evidence into looks; knows whose code is whose and which library is which category."""
+
+    def __init__(self, ownership: CodeOwnership, catalog: Catalog | None = None) -> None:
+        self._ownership = ownership
+        self._catalog = catalog or read_catalog()
+
+    def read_look(self, evidence: LookEvidence) -> Look | None:
+        """The call the worker is blocked in; None when it is idle, or nothing was seen of it."""
+        main = next((thread for thread in evidence.threads if thread.main), None)
+        if main is None:
+            return self._read_suspended(evidence, ()) if evidence.suspended else None
+        frames = self._ownership.own_frames(main.frames)
+        if _waits_in_event_loop(frames):
+            # An application that starts a loop itself (asyncio.run at import) has frames outside the loop: they lead the path.
+            outside = frames[: _event_loop_start(frames)] if any(f.owner is Owner.APP for f in frames) else ()
+            return self._read_suspended(evidence, outside)
+        return self._conclude(
+            frames,
+            evidence,
+            how=How.THREAD,
+            active=main.active,
+            in_event_loop=_is_inside_event_loop(frames),
+            sure=Confidence.HIGH,
+        )
+
+    def read_traceback(self, frames: Sequence[Frame], no_uri_read: bool) -> Look | None:
+        """The call that an interrupted worker's own traceback shows."""
+        owned = self._ownership.own_frames(frames)
+        look = self._conclude(
+            owned, LookEvidence(), how=How.LOG_TRACEBACK, active=False, in_event_loop=False, sure=Confidence.HIGH
+        )
+        if look is None and no_uri_read:
+            return Look(
+                category=Category.NETWORK,
+                call=None,
+                file=None,
+                line=None,
+                path=(),
+                library="gunicorn",
+                library_call=owned[-1].frame.function if owned else None,
+                waiting_on=WaitingOn("socket"),
+                how=How.LOG_TRACEBACK,
+                stack=_stack_of(owned),
+                rule=None,
+                confidence=Confidence.HIGH,
+            )
+        return look
+
+    def _read_suspended(self, evidence: LookEvidence, outside: tuple[OwnedFrame, ...]) -> Look | None:
+        chains = [(code, self._ownership.own_frames(code.frames)) for code in evidence.suspended if not code.running]
+        ranked = sorted(
+            ((_chain_rank(frames, evidence.in_startup), code, frames) for code, frames in chains if frames),
+            key=lambda item: (item[0], item[1].name),
+        )
+        if not ranked or ranked[0][0] >= _IDLE_RANK:
+            return None
+        best_rank, code, frames = ranked[0]
+        rivals = [frames for rank, _, frames in ranked if rank == best_rank]
+        same_call = len({_innermost_app_call(frames) for frames in rivals}) == 1
+        sure = Confidence.HIGH if same_call and code.complete else Confidence.MEDIUM
+        how = How.GREENLET if code.kind == "greenlet" else How.ASYNCIO_TASK
+        if not _frames_below_app(frames):
+            threaded = self._read_pool_thread(evidence, outside + frames)
+            if threaded is not None:
+                return threaded
+        return self._conclude(outside + frames, evidence, how=how, active=False, in_event_loop=False, sure=sure)
+
+    def _read_pool_thread(self, evidence: LookEvidence, waiting: tuple[OwnedFrame, ...]) -> Look | None:
+        """The pool thread that runs the call an awaiting function handed over (run_in_executor, to_thread)."""
+        busy = []
+        for thread in evidence.threads:
+            frames = self._ownership.own_frames(thread.frames)
+            work = _pool_work(frames)
+            if not thread.main and work:
+                busy.append((thread, work))
+        if not busy:
+            return None
+        thread, work = busy[0]
+        return self._conclude(
+            waiting + work,
+            evidence,
+            how=How.EXECUTOR,
+            active=thread.active,
+            in_event_loop=False,
+            sure=Confidence.HIGH if len(busy) == 1 else Confidence.MEDIUM,
+        )
+
+    def _conclude(
+        self,
+        frames: tuple[OwnedFrame, ...],
+        evidence: LookEvidence,
+        *,
+        how: How,
+        active: bool,
+        in_event_loop: bool,
+        sure: Confidence,
+    ) -> Look | None:
+        app_index = max((i for i, f in enumerate(frames) if f.owner is Owner.APP), default=None)
+        below = frames[app_index + 1 :] if app_index is not None else frames
+        classified = self._classify(frames, app_index, below, evidence, how, active)
+        if classified is None:
+            return None
+        confidence = _lower(sure, classified.confidence)
+        app = frames[app_index].frame if app_index is not None else None
+        return Look(
+            category=classified.category,
+            call=app.function if app else None,
+            file=app.file if app else None,
+            line=app.line if app else None,
+            path=tuple(f.frame.function for f in frames if f.owner is Owner.APP),
+            library=classified.library,
+            library_call=classified.library_call,
+            waiting_on=_waiting_on(classified, evidence),
+            how=how,
+            stack=_stack_of(frames),
+            rule=classified.rule,
+            confidence=confidence,
+            in_event_loop=in_event_loop and classified.category in _WAITING_CATEGORIES,
+        )
+
+    def _classify(
+        self,
+        frames: tuple[OwnedFrame, ...],
+        app_index: int | None,
+        below: tuple[OwnedFrame, ...],
+        evidence: LookEvidence,
+        how: How,
+        active: bool,
+    ) -> _Classified | None:
+        importing = self._classify_import(frames, app_index, below, active)
+        if importing is not None:
+            return importing
+        by_rule = self._classify_by_rule(below, named_by=below)
+        if by_rule is not None:
+            return by_rule
+        if app_index is None:
+            return None  # nothing but gunicorn and frameworks: a worker that is idle, or busy with itself
+        by_source = _classify_by_source(frames[-1], below)
+        if by_source is not None:
+            return by_source
+        return _classify_by_kernel(evidence, below, how, active)
+
+    def _classify_by_rule(self, below: tuple[OwnedFrame, ...], named_by: tuple[OwnedFrame, ...]) -> _Classified | None:
+        """The first library rule from the application inwards; overrides win anywhere, primitives only if alone."""
+        matched = [(f, self._catalog.match_frame(f.module, f.frame.function)) for f in below if f.module]
+        found = [(f, rule) for f, rule in matched if rule is not None]
+        for level in (Level.OVERRIDE, Level.LIBRARY):
+            for frame, rule in found:
+                if rule.level is level:
+                    return _classified_by(rule, frame, named_by)
+        # Of the standard library's own calls the innermost says best what is waited for.
+        for frame, rule in reversed(found):
+            return _classified_by(rule, frame, named_by)
+        return None
+
+    def _classify_import(
+        self, frames: tuple[OwnedFrame, ...], app_index: int | None, below: tuple[OwnedFrame, ...], active: bool
+    ) -> _Classified | None:
+        """An import in progress: below the application's frame, or the application's own slow module."""
+        import_at = max((i for i, f in enumerate(below) if f.package in _IMPORT_MODULES), default=None)
+        if import_at is not None and app_index is not None:
+            # A library that waits for something while it is imported (a download at import) is that, not an import.
+            inner = tuple(f for f in below[import_at + 1 :] if not f.is_module_body)
+            waiting = self._classify_by_rule(inner, named_by=inner)
+            if (
+                waiting is not None
+                and waiting.category in _WAITING_CATEGORIES
+                and not active
+                and _reaches_primitive(inner, self._catalog)
+            ):
+                return waiting
+            imported = next((f.package for f in reversed(below) if f.is_module_body and f.package), None)
+            return _Classified(
+                Category.IMPORT, imported or "importlib", "import", "cpu", "import.library", Confidence.HIGH
+            )
+        if app_index is None or below or not frames[app_index].is_module_body:
+            return None
+        above = frames[:app_index]
+        last_app = max((i for i, f in enumerate(above) if f.owner is Owner.APP), default=None)
+        if last_app is not None and active and any(f.package in _IMPORT_MODULES for f in above[last_app:]):
+            return _Classified(Category.IMPORT, None, None, "cpu", "import.application", Confidence.HIGH)
+        return None
+
+
+def _reaches_primitive(frames: tuple[OwnedFrame, ...], catalog: Catalog) -> bool:
+    rules = (catalog.match_frame(f.module, f.frame.function) for f in frames if f.owner is Owner.STDLIB)
+    return any(rule is not None and rule.level is not Level.LIBRARY for rule in rules)
+
+
+def _classified_by(rule: Rule, frame: OwnedFrame, below: tuple[OwnedFrame, ...]) -> _Classified:
+    """What the application called: the outermost library frame below it, unless that only passes the call on."""
+    entry = next((f for f in below if f.package == frame.package), frame)
+    return _Classified(rule.category, rule.library, entry.frame.function, rule.waits, rule.id, Confidence.HIGH)
+
+
+def _classify_by_source(innermost: OwnedFrame, below: tuple[OwnedFrame, ...]) -> _Classified | None:
+    source = innermost.frame.source
+    if below or not source:
+        return None
+    for text, category, library, call, waits in _CATEGORY_BY_SOURCE:
+        if text in source:
+            return _Classified(category, library, call, waits, f"{category.value}.source", Confidence.HIGH)
+    return None
+
+
+def _classify_by_kernel(evidence: LookEvidence, below: tuple[OwnedFrame, ...], how: How, active: bool) -> _Classified:
+    """No library has a rule: what the thread does for the kernel, and whom its only open connection leads to."""
+    entry = next((f for f in below if f.package), None)
+    library = entry.package if entry else None
+    library_call = entry.frame.function if entry else None
+    if how is How.LOG_TRACEBACK:
+        return _Classified(Category.UNKNOWN, library, library_call, "unknown", None, Confidence.LOW)
+    if active:
+        return _Classified(Category.CPU, library, library_call, "cpu", "cpu.running", Confidence.HIGH)
+    wait = match_kernel_wait(evidence.kernel_function) if how is How.THREAD else None
+    if wait in ("sleep", "child", "file_lock", "disk"):
+        return _Classified(
+            _CATEGORY_BY_KERNEL_WAIT[wait], library, library_call, wait, f"kernel.{wait}", Confidence.MEDIUM
+        )
+    if wait in ("socket", "poll") or how is not How.THREAD:
+        peer = _only_peer(evidence.connections)
+        service = match_service(peer.peer) if peer else None
+        if service is not None:
+            return _Classified(
+                service.category, library, library_call, "socket", f"port.{service.name}", Confidence.MEDIUM
+            )
+        if wait == "socket":
+            return _Classified(Category.NETWORK, library, library_call, "socket", "kernel.socket", Confidence.MEDIUM)
+    if wait == "lock":
+        # A futex is a lock, and also how C libraries with threads of their own wait: a lead, not a proof.
+        return _Classified(Category.LOCK, library, library_call, "lock", "kernel.lock", Confidence.LOW)
+    return _Classified(Category.UNKNOWN, library, library_call, "unknown", None, Confidence.LOW)
+
+
+def _only_peer(connections: Sequence[Connection]) -> Connection | None:
+    outgoing = [c for c in connections if c.outgoing and c.peer and c.family != "unix"]
+    connecting = [c for c in outgoing if c.state == "SYN_SENT"]
+    candidates = connecting or outgoing
+    return candidates[0] if len({c.peer for c in candidates}) == 1 else None
+
+
+def _waiting_on(classified: _Classified, evidence: LookEvidence) -> WaitingOn:
+    if classified.waits != "socket":
+        return WaitingOn(_KERNEL_KIND.get(classified.waits, classified.waits))
+    outgoing = [c for c in evidence.connections if c.outgoing and c.peer and c.family != "unix"]
+    fitting = [c for c in outgoing if (s := match_service(c.peer)) is not None and s.category is classified.category]
+    peer = _only_peer(fitting) or _only_peer(outgoing)
+    if peer is None:
+        return WaitingOn("socket")
+    service = match_service(peer.peer)
+    return WaitingOn("socket", peer.peer, peer.state, service.name if service else None)
+
+
+def _stack_of(frames: Sequence[OwnedFrame]) -> tuple[StackFrame, ...]:
+    return tuple(StackFrame(f.frame.function, f.frame.file, f.frame.line, f.owner) for f in frames)
+
+
+def _lower(one: Confidence, other: Confidence) -> Confidence:
+    order = (Confidence.LOW, Confidence.MEDIUM, Confidence.HIGH)
+    return order[min(order.index(one), order.index(other))]
+
+
+def _waits_in_event_loop(frames: tuple[OwnedFrame, ...]) -> bool:
+    """Whether the innermost frames are a loop's own: no application or other library code runs on this thread now."""
+    if not frames or not is_event_loop_module(frames[-1].module):
+        return False
+    start = _event_loop_start(frames)
+    return not any(f.owner is Owner.APP for f in frames[start:])
+
+
+def _event_loop_start(frames: tuple[OwnedFrame, ...]) -> int:
+    """Index of the outermost frame of the innermost unbroken run of event loop frames."""
+    start = len(frames)
+    while start > 0 and is_event_loop_module(frames[start - 1].module):
+        start -= 1
+    return start
+
+
+def _is_inside_event_loop(frames: tuple[OwnedFrame, ...]) -> bool:
+    """Whether application code runs as a step of an asyncio loop (not before the loop started, at import)."""
+    last_app = max((i for i, f in enumerate(frames) if f.owner is Owner.APP), default=0)
+    return any(
+        f.module.startswith(("asyncio.runners", "asyncio.base_events", "asyncio.events", "uvloop"))
+        for f in frames[:last_app]
+    )
+
+
+_IDLE_RANK = 90
+
+
+def _chain_rank(frames: tuple[OwnedFrame, ...], in_startup: bool) -> int:
+    """How well a chain explains why the worker does not go on; smaller is better, `_IDLE_RANK` and more: not at all."""
+    has_app = any(f.owner is Owner.APP for f in frames)
+    in_lifespan = any("lifespan" in f.module for f in frames)
+    if in_lifespan and has_app:
+        return 0
+    if in_lifespan and in_startup:
+        # uvicorn's own lifespan task waits on a queue for as long as the server runs; that alone explains nothing.
+        return 50 if _frames_below_framework(frames) else _IDLE_RANK
+    if has_app:
+        return 10 if in_startup else 20
+    return _IDLE_RANK
+
+
+def _frames_below_framework(frames: tuple[OwnedFrame, ...]) -> bool:
+    return not is_event_loop_module(frames[-1].module)
+
+
+def _innermost_app_call(frames: tuple[OwnedFrame, ...]) -> tuple[str, str] | None:
+    return next(((f.frame.file, f.frame.function) for f in reversed(frames) if f.owner is Owner.APP), None)
+
+
+def _frames_below_app(frames: tuple[OwnedFrame, ...]) -> tuple[OwnedFrame, ...]:
+    app_index = max((i for i, f in enumerate(frames) if f.owner is Owner.APP), default=None)
+    below = frames[app_index + 1 :] if app_index is not None else frames
+    # Thread-pool front ends only pass the call on to a thread.
+    return tuple(f for f in below if not _is_thread_front_end(f))
+
+
+def _is_thread_front_end(frame: OwnedFrame) -> bool:
+    return frame.module in {
+        "asyncio.threads",
+        "anyio.to_thread",
+        "anyio._backends._asyncio",
+        "starlette.concurrency",
+        "asgiref.sync",
+        "asyncio.base_events",
+        "asyncio.futures",
+    }
+
+
+def _pool_work(frames: tuple[OwnedFrame, ...]) -> tuple[OwnedFrame, ...]:
+    """What a pool thread is working on: the frames inside the pool's own; empty for an idle one or any other thread."""
+    pool_end = max((i for i, f in enumerate(frames) if f.module in _POOL_THREAD_MODULES), default=None)
+    if pool_end is None:
+        return ()
+    work = frames[pool_end + 1 :]
+    # An idle pool thread waits for work in the pool's own queue.
+    busy = any(f.owner in (Owner.APP, Owner.LIBRARY) for f in work) or any(
+        f.frame.function.endswith("getaddrinfo") for f in work
+    )
+    return work if busy else ()
