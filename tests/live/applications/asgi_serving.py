@@ -1,15 +1,20 @@
 """A bare ASGI application, for uvicorn's workers and gunicorn's own asgi worker; per path it blocks the loop, or not.
 
 / is well. /slow awaits for an hour (the loop stays free), /blocking sleeps in the loop's thread, /spin computes there.
-STARTUP_SLEEP: seconds that the lifespan start-up awaits; STARTUP_FAIL: the start-up raises.
+STARTUP_SLEEP: seconds that the lifespan start-up awaits; STARTUP_FAIL: the start-up raises. DUMP_ON_ABORT: faulthandler
+is enabled at import, which is after uvicorn's worker has reset SIGABRT.
 """
 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import time
 from typing import Any
+
+if "DUMP_ON_ABORT" in os.environ:
+    faulthandler.enable()
 
 
 async def prepare() -> None:

@@ -1,14 +1,12 @@
 """A WSGI application that starts at once and, per path, does what a worker should not do while it serves a request.
 
-/ is well. UPSTREAM_URL: what /upstream and /urllib read. Runs on every Python from 3.8 with the standard library only,
-but for /upstream (requests).
+/ is well. UPSTREAM_URL: what /upstream and /urllib read; DATABASE_PORT: where /database connects to. Runs on every
+Python from 3.8 with the standard library only, but for /upstream (requests) and /database (PyMySQL).
 """
 
 import ctypes
 import os
-import socket
 import time
-import urllib.parse
 import urllib.request
 
 
@@ -23,11 +21,14 @@ def call_upstream():
 
 
 def read_upstream():
-    """The same with the standard library: a socket that waits for bytes."""
-    address = urllib.parse.urlsplit(os.environ["UPSTREAM_URL"])
-    with socket.create_connection((address.hostname, address.port)) as connection:
-        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        return connection.recv(65536)
+    with urllib.request.urlopen(os.environ["UPSTREAM_URL"]) as response:
+        return response.read()
+
+
+def load_orders():
+    import pymysql
+
+    return pymysql.connect(host="127.0.0.1", port=int(os.environ["DATABASE_PORT"]), connect_timeout=3600)
 
 
 def spin():
@@ -68,6 +69,7 @@ ACTIONS = {
     "/slow": sleep_long,
     "/upstream": call_upstream,
     "/urllib": read_upstream,
+    "/database": load_orders,
     "/spin": spin,
     "/native": lock_in_native_code,
     "/crash": crash,
