@@ -1,0 +1,238 @@
+"""Finds the interpreter in a process: /proc/PID/maps and the ELF file behind a mapping give the address of _PyRuntime."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from gtdiag.interpreter.errors import InterpreterGoneError, UnsupportedInterpreterError
+
+_LIBPYTHON = re.compile(r"/libpython(3\.\d+)(t?)d?m?\.so[^/]*$")
+_PYTHON = re.compile(r"/python(3\.\d+)(t?)d?$")
+_PYPY = re.compile(r"/(?:lib)?pypy[^/]*$")
+_DELETED = " (deleted)"
+_WANTED_SYMBOLS = ("_PyRuntime", "Py_Version")
+_RUNTIME_SECTION = ".PyRuntime"
+_SYMBOL = struct.Struct("<IBBHQQ")  # st_name, st_info, st_other, st_shndx, st_value, st_size
+_MAX_TABLE_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """The mapping of a file's beginning (offset 0) in a process."""
+
+    start: int
+    end: int
+    path: str
+    deleted: bool
+
+    @property
+    def map_file(self) -> str:
+        """Its name in /proc/PID/map_files, which has no leading zeros."""
+        return f"{self.start:x}-{self.end:x}"
+
+
+@dataclass(frozen=True, slots=True)
+class InterpreterImage:
+    """What an ELF file says of the interpreter in it, before it is placed in a process."""
+
+    relocatable: bool
+    first_address: int
+    """Virtual address of the file's first byte, as linked."""
+    symbols: tuple[tuple[str, int], ...]
+    runtime_section: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class InterpreterPlace:
+    """Where the interpreter lies in the process. `minor_hint`: "3.11" when the file's name says so."""
+
+    runtime_address: int
+    version_address: int | None
+    path: str
+    minor_hint: str | None
+
+
+class NotAnInterpreterError(Exception):
+    """This file holds no interpreter that can be used; the text says why."""
+
+
+def parse_maps(text: str) -> list[Mapping]:
+    """The text of /proc/PID/maps to the mappings of files' beginnings, in address order, one for each file."""
+    found: list[Mapping] = []
+    seen: set[str] = set()
+    for line in text.splitlines():
+        parts = line.split(maxsplit=5)
+        if len(parts) < 6 or not parts[5].startswith("/") or parts[5] in seen or int(parts[2], 16) != 0:
+            continue
+        seen.add(parts[5])
+        start, _, end = parts[0].partition("-")
+        path = parts[5].replace("\\012", "\n")
+        deleted = path.endswith(_DELETED)
+        found.append(Mapping(int(start, 16), int(end, 16), path.removesuffix(_DELETED), deleted))
+    return found
+
+
+def _named_symbols(symbols: bytes, strings: bytes, wanted: tuple[str, ...]) -> dict[str, int]:
+    """Defined symbols only: extension modules name _PyRuntime too, undefined."""
+    offsets: dict[int, str] = {}
+    for name in wanted:
+        text = name.encode() + b"\0"
+        position = strings.find(text)
+        while position >= 0:
+            offsets[position] = name
+            position = strings.find(text, position + 1)
+    found: dict[str, int] = {}
+    if offsets:
+        for st_name, _, _, section, value, _ in _SYMBOL.iter_unpack(symbols[: len(symbols) // 24 * 24]):
+            if section and value and st_name in offsets:
+                found.setdefault(offsets[st_name], value)
+    return found
+
+
+def _read_range(stream: BinaryIO, offset: int, size: int) -> bytes:
+    if size > _MAX_TABLE_BYTES:
+        raise NotAnInterpreterError("its symbol table is implausibly large")
+    stream.seek(offset)
+    return stream.read(size)
+
+
+def read_image(stream: BinaryIO) -> InterpreterImage:
+    """An ELF file to the addresses of the interpreter in it; `NotAnInterpreterError` when there is none."""
+    from elftools.common.exceptions import ELFError  # noqa: PLC0415 - 30 ms that only this path should pay
+    from elftools.elf.elffile import ELFFile  # noqa: PLC0415
+
+    try:
+        elf: Any = ELFFile(stream)
+        if elf.elfclass != 64:
+            raise NotAnInterpreterError("it is a 32-bit program")
+        if not elf.little_endian:
+            raise NotAnInterpreterError("it is a big-endian program")
+        first_address = 0
+        for segment in elf.iter_segments():
+            if segment["p_type"] == "PT_LOAD" and segment["p_offset"] == 0:
+                first_address = segment["p_vaddr"]
+                break
+        symbols: dict[str, int] = {}
+        section: int | None = None
+        for table_name in (".dynsym", ".symtab"):
+            table = elf.get_section_by_name(table_name)
+            if table is None or "_PyRuntime" in symbols:
+                continue
+            names = elf.get_section(table["sh_link"])
+            symbols.update(
+                _named_symbols(
+                    _read_range(stream, table["sh_offset"], table["sh_size"]),
+                    _read_range(stream, names["sh_offset"], names["sh_size"]),
+                    _WANTED_SYMBOLS,
+                )
+            )
+        runtime = elf.get_section_by_name(_RUNTIME_SECTION)
+        if runtime is not None:
+            section = runtime["sh_addr"]
+        relocatable = elf["e_type"] == "ET_DYN"
+    except (ELFError, struct.error, ValueError, KeyError, AttributeError, AssertionError) as error:
+        raise NotAnInterpreterError(f"its ELF file is damaged ({type(error).__name__})") from None
+    if "_PyRuntime" not in symbols and section is None:
+        raise NotAnInterpreterError("its file defines no _PyRuntime")
+    return InterpreterImage(relocatable, first_address, tuple(symbols.items()), section)
+
+
+_images: dict[tuple[int, int, int], InterpreterImage | str] = {}
+"""By device, inode and modification time: the workers of one server share their interpreter's file."""
+_MAX_IMAGES = 64
+
+
+def _candidates(pid: int, mapping: Mapping, is_executable: bool) -> Iterator[str]:
+    # A container's files are seen through its root; a chroot without a mount namespace shows host paths in maps.
+    # A file replaced on disk since (an upgrade) is only reachable through the mapping itself.
+    if not mapping.deleted:
+        yield f"/proc/{pid}/root{mapping.path}"
+    if is_executable:
+        yield f"/proc/{pid}/exe"
+    yield f"/proc/{pid}/map_files/{mapping.map_file}"
+    if not mapping.deleted:
+        yield mapping.path
+
+
+def _image_of(pid: int, mapping: Mapping, is_executable: bool) -> InterpreterImage:
+    why = "its file cannot be opened"
+    for path in _candidates(pid, mapping, is_executable):
+        try:
+            with Path(path).open("rb") as stream:
+                status = os.fstat(stream.fileno())
+                key = (status.st_dev, status.st_ino, status.st_mtime_ns)
+                known = _images.get(key)
+                if known is None:
+                    if len(_images) >= _MAX_IMAGES:
+                        _images.clear()
+                    try:
+                        known = read_image(stream)
+                    except NotAnInterpreterError as error:
+                        known = str(error)
+                    _images[key] = known
+        except OSError as error:
+            why = f"its file cannot be opened ({error.strerror or error})"
+            continue
+        if isinstance(known, InterpreterImage):
+            return known
+        raise NotAnInterpreterError(known)
+    raise NotAnInterpreterError(why)
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+    return stat.rpartition(")")[2].split()[:1] in (["Z"], ["X"])
+
+
+def find_interpreter(pid: int, maps_text: str) -> InterpreterPlace:
+    """The interpreter of a process; `UnsupportedInterpreterError` says what the process runs instead."""
+    mappings = parse_maps(maps_text)
+    executable = ""
+    with suppress(OSError):
+        executable = str(Path(f"/proc/{pid}/exe").readlink()).removesuffix(_DELETED)
+    if not mappings:
+        if _is_gone(pid):
+            raise InterpreterGoneError(pid, "the process has ended")
+        raise UnsupportedInterpreterError(pid, "no program is mapped in it (a kernel thread?)")
+    libraries = [m for m in mappings if _LIBPYTHON.search(m.path)]
+    programs = [m for m in mappings if m.path == executable and m not in libraries]
+    programs += [m for m in mappings if _PYTHON.search(m.path) and m not in programs]
+    reasons: list[str] = []
+    for mapping in libraries + programs:
+        try:
+            image = _image_of(pid, mapping, mapping.path == executable)
+        except NotAnInterpreterError as error:
+            reasons.append(f"{Path(mapping.path).name}: {error}")
+            continue
+        name = _LIBPYTHON.search(mapping.path) or _PYTHON.search(mapping.path)
+        if name and name.group(2):
+            raise UnsupportedInterpreterError(pid, f"free-threaded CPython {name.group(1)}t")
+        base = mapping.start - image.first_address if image.relocatable else 0
+        symbols = dict(image.symbols)
+        runtime = symbols.get("_PyRuntime", image.runtime_section)
+        if runtime is None:
+            continue
+        version = symbols.get("Py_Version")
+        return InterpreterPlace(
+            runtime_address=base + runtime,
+            version_address=None if version is None else base + version,
+            path=mapping.path,
+            minor_hint=name.group(1) if name else None,
+        )
+    if _is_gone(pid):
+        raise InterpreterGoneError(pid, "the process has ended")
+    if any(_PYPY.search(m.path) for m in mappings):
+        raise UnsupportedInterpreterError(pid, "it runs PyPy, not CPython")
+    if not libraries and not any(_PYTHON.search(m.path) for m in mappings):
+        raise UnsupportedInterpreterError(pid, f"no Python in it ({Path(executable).name or 'no program name'})")
+    raise UnsupportedInterpreterError(pid, "; ".join(reasons))

@@ -1,0 +1,176 @@
+"""Turns code and frame addresses into frames with names and lines; how frames lie in memory is a `FrameFamily`'s business."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Protocol
+
+from gtdiag.interpreter.errors import InconsistentReadError
+from gtdiag.interpreter.line_table import parse_linetable, parse_lnotab, parse_location_table
+from gtdiag.interpreter.objects import ObjectReader
+from gtdiag.model.stacks import Frame
+
+_LINE_TABLE_FORMATS = {
+    "location": parse_location_table,
+    "linetable": parse_linetable,
+    "lnotab": parse_lnotab,
+}
+_MAX_LINE_TABLE_BYTES = 1 << 20
+_MAX_LOCALS = 10_000
+MAX_STACK_FRAMES = 2000
+"""Twice the default recursion limit; beyond that the outermost frames are left out."""
+_READS_FOR_A_STABLE_STACK = 3
+
+
+class GeneratorState(enum.Enum):
+    """What a coroutine, generator or async generator is doing."""
+
+    CREATED = "created"
+    SUSPENDED = "suspended"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class RawFrame:
+    """A frame as it lies in memory. `offset_bytes` counts from the code's first instruction; negative before it."""
+
+    address: int
+    code: int
+    offset_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorFrame:
+    """A generator's frame and the object it waits for: None where it is not suspended in an await (or yield from)."""
+
+    state: GeneratorState
+    frame: RawFrame | None
+    waits_for: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeInfo:
+    """A code object as far as it is needed."""
+
+    function: str
+    name: str
+    file: str
+    first_line: int
+    line_table: bytes
+
+
+Witnesses = list[tuple[int, bytes]]
+"""What was read to follow a chain, to be read again at the end: only if it is still the same was the chain ever true."""
+
+
+class FrameFamily(Protocol):
+    """One way CPython keeps frames: embedded in generators and thread stacks (3.11+), or as objects (to 3.10)."""
+
+    def generator(self, address: int, witnesses: Witnesses) -> GeneratorFrame:
+        """The frame of a coroutine, generator or async generator."""
+        ...
+
+    def thread_stack(self, thread_state: int) -> list[RawFrame]:
+        """The frames a thread is running, innermost first."""
+        ...
+
+    def local_slots(self, frame: RawFrame, count: int) -> tuple[int, ...]:
+        """The first `count` words of a frame's local variables."""
+        ...
+
+
+class FrameReader:
+    """Frames of one interpreter with their names and lines; remembers code objects for one look."""
+
+    def __init__(self, objects: ObjectReader, family: FrameFamily) -> None:
+        self._objects = objects
+        self._memory = objects.memory
+        self._layout = objects.layout.code
+        self._family = family
+        self._codes: dict[int, CodeInfo] = {}
+        self._lines: dict[tuple[int, int], int | None] = {}
+
+    def forget(self) -> None:
+        """Begin a new look."""
+        self._codes.clear()
+        self._lines.clear()
+
+    def code(self, address: int) -> CodeInfo:
+        """The code object at `address`."""
+        known = self._codes.get(address)
+        if known is not None:
+            return known
+        layout, objects, memory = self._layout, self._objects, self._memory
+        if objects.type_of(address).name != "code":
+            raise InconsistentReadError(f"no code object at {address:#x}")
+        name = objects.read_str(memory.u64(address + layout.name))
+        function = name if layout.qualname is None else objects.read_str(memory.u64(address + layout.qualname))
+        try:
+            table = objects.read_bytes(memory.u64(address + layout.line_table), _MAX_LINE_TABLE_BYTES)
+        except InconsistentReadError:
+            table = b""  # the name still stands; only the line is lost
+        info = CodeInfo(
+            function=function,
+            name=name,
+            file=objects.read_str(memory.u64(address + layout.filename)),
+            first_line=memory.i32(address + layout.firstlineno),
+            line_table=table,
+        )
+        self._codes[address] = info
+        return info
+
+    def describe(self, raw: RawFrame) -> Frame:
+        """A raw frame with its function, file and line."""
+        info = self.code(raw.code)
+        key = (raw.code, raw.offset_bytes)
+        if key not in self._lines:
+            line: int | None = info.first_line
+            if raw.offset_bytes >= 0:
+                parse = _LINE_TABLE_FORMATS[self._layout.line_table_format]
+                line = parse(info.line_table, info.first_line, raw.offset_bytes) if info.line_table else None
+            self._lines[key] = line
+        return Frame(info.function, info.file, self._lines[key])
+
+    def generator(self, address: int, witnesses: Witnesses) -> GeneratorFrame:
+        """The frame of a coroutine, generator or async generator; what was read is added to `witnesses`."""
+        return self._family.generator(address, witnesses)
+
+    def stable_stack(self, thread_state: int) -> tuple[list[RawFrame], bool]:
+        """A thread's frames, outermost first, and whether two reads in a row agreed on all of them.
+
+        A running thread's stack changes all the time. Where the reads do not agree, only the outer frames that they
+        have in common are given.
+        """
+        previous: list[RawFrame] | None = None
+        common: list[RawFrame] = []
+        for _ in range(_READS_FOR_A_STABLE_STACK + 1):
+            self._memory.forget()
+            try:
+                stack = self._family.thread_stack(thread_state)[::-1]
+            except InconsistentReadError:
+                continue
+            if previous is not None:
+                common = []
+                for old, new in zip(previous, stack, strict=False):
+                    if (old.address, old.code) != (new.address, new.code):
+                        break
+                    common.append(new)
+                if len(common) == len(stack) == len(previous):
+                    return stack, True
+            previous = stack
+        return common, False
+
+    def local(self, raw: RawFrame, name: str) -> int | None:
+        """The object a local variable of this frame holds (through its cell), None where there is none."""
+        names = [
+            item
+            for tuple_at in (self._layout.local_names, *self._layout.local_names_after)
+            for item in self._objects.items(self._memory.u64(raw.code + tuple_at))
+        ][:_MAX_LOCALS]
+        slots = self._family.local_slots(raw, len(names))
+        for name_address, value in zip(names, slots, strict=False):
+            if value and self._objects.read_str(name_address) == name:
+                return self._objects.cell_content(value) or None
+        return None

@@ -1,0 +1,329 @@
+"""Opens the CPython interpreter of another process and reads it: its suspended tasks, threads and single objects."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from gtdiag.interpreter.access import access_error
+from gtdiag.interpreter.await_chain import AwaitChainReader
+from gtdiag.interpreter.elf import InterpreterPlace, find_interpreter
+from gtdiag.interpreter.embedded_frames import EmbeddedFrames
+from gtdiag.interpreter.errors import (
+    InconsistentReadError,
+    InterpreterGoneError,
+    InterpreterStartingError,
+    UnsupportedInterpreterError,
+)
+from gtdiag.interpreter.frames import FrameReader
+from gtdiag.interpreter.layout import Layout, known_versions, read_layout
+from gtdiag.interpreter.memory import ProcessMemory
+from gtdiag.interpreter.objects import ObjectReader, Simple
+from gtdiag.interpreter.tasks import SuspendedReading, TaskReader
+from gtdiag.interpreter.threads import ThreadReader
+from gtdiag.model.stacks import ThreadStack
+
+_DEBUG_COOKIE = b"xdebugpy"
+_FREE_THREADED_AT = 16
+"""_Py_DebugOffsets of 3.13 and later: cookie, version, free_threaded."""
+_FRAME_FAMILIES = {"embedded": EmbeddedFrames}
+_VERSION_TEXT = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+_TRIES = 2
+
+
+class PythonVersion(NamedTuple):
+    """Version of the interpreter that was read."""
+
+    major: int
+    minor: int
+    micro: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.micro}"
+
+
+class RemoteObject:
+    """An object in the other process. Whatever cannot be read (any more) is None; only the process's end raises
+    `InterpreterGoneError`. Nothing is called there: a property is not computed.
+    """
+
+    def __init__(self, objects: ObjectReader, address: int) -> None:
+        self._objects = objects
+        self.address = address
+
+    def _begin(self) -> ObjectReader:
+        self._objects.forget()
+        return self._objects
+
+    @property
+    def type_name(self) -> str | None:
+        """Name of its type, as `type(obj).__name__` or with its module for types made in C."""
+        try:
+            return self._begin().type_of(self.address).name
+        except InconsistentReadError:
+            return None
+
+    def attribute(self, name: str) -> RemoteObject | None:
+        """An attribute of the instance, else of its class. For a property NAME, the attribute `_NAME` stands in.
+
+        (gunicorn's `Arbiter.num_workers` is a property that returns `_num_workers`.)
+        """
+        try:
+            objects = self._begin()
+            found = objects.attribute(self.address, name)
+            if found is not None and objects.type_of(found).name == "property":
+                found = objects.attribute(self.address, f"_{name}")
+        except InconsistentReadError:
+            return None
+        return None if found is None else RemoteObject(self._objects, found)
+
+    def item(self, key: str | int) -> RemoteObject | None:
+        """The value of a dict's key, or a list's or tuple's item."""
+        try:
+            objects = self._begin()
+            names = objects.type_of(self.address).names
+            if "dict" in names:
+                for key_at, value_at in objects.dict_entries(self.address):
+                    if objects.simple_value(key_at) == key:
+                        return RemoteObject(self._objects, value_at)
+            elif isinstance(key, int) and {"list", "tuple"} & set(names):
+                items = objects.items(self.address)
+                if -len(items) <= key < len(items):
+                    return RemoteObject(self._objects, items[key])
+        except InconsistentReadError:
+            pass
+        return None
+
+    def keys(self) -> tuple[Simple, ...]:
+        """A dict's keys, or the names of an instance's own attributes, as far as they are simple values."""
+        try:
+            objects = self._begin()
+            if "dict" in objects.type_of(self.address).names:
+                entries = objects.dict_entries(self.address)
+            else:
+                entries = objects.instance_entries(self.address)
+            keys = (objects.simple_value(key) for key, _ in entries)
+            return tuple(key for key in keys if key is not None)
+        except InconsistentReadError:
+            return ()
+
+    def length(self) -> int | None:
+        """Number of a list's, tuple's or dict's items."""
+        try:
+            objects = self._begin()
+            if "dict" in objects.type_of(self.address).names:
+                return len(objects.dict_entries(self.address))
+            return len(objects.items(self.address))
+        except InconsistentReadError:
+            return None
+
+    def value(self) -> Simple:
+        """A number, string, bytes or bool; None for None and for everything that is not simple (see `type_name`)."""
+        try:
+            return self._begin().simple_value(self.address)
+        except InconsistentReadError:
+            return None
+
+    def __repr__(self) -> str:
+        return f"<RemoteObject at {self.address:#x}>"
+
+
+class Interpreter:
+    """The CPython interpreter of one process, opened for reading. Close it, or use it in a `with` statement."""
+
+    def __init__(self, memory: ProcessMemory, layout: Layout, runtime_address: int, version: PythonVersion) -> None:
+        self._memory = memory
+        self._objects = ObjectReader(memory, layout)
+        self._frames = FrameReader(self._objects, _FRAME_FAMILIES[layout.frame.kind](self._objects))
+        self._threads = ThreadReader(self._objects, self._frames, runtime_address)
+        chains = AwaitChainReader(self._objects, self._frames, self._threads)
+        self._tasks = TaskReader(self._objects, self._frames, self._threads, chains)
+        self.pid = memory.pid
+        self.version = version
+
+    def __enter__(self) -> Interpreter:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the process's memory."""
+        self._memory.close()
+
+    def _begin(self) -> None:
+        self._objects.forget()
+        self._frames.forget()
+        self._threads.forget()
+
+    def check(self) -> None:
+        """Make sure that the layout fits: `sys.modules` is a dict with the module `sys` in it.
+
+        Raises `InterpreterStartingError` while the interpreter is being set up, `UnsupportedInterpreterError` when
+        what is there is something else.
+        """
+        starting = InterpreterStartingError(self.pid, "Python is still starting in it")
+        for attempt in range(_TRIES):
+            self._begin()
+            try:
+                interpreters = self._threads.interpreters()
+                modules = self._threads.modules(interpreters[-1]) if interpreters else 0
+                if not modules:
+                    raise starting
+                if self._objects.module(modules, "sys") is None:
+                    raise starting
+                return
+            except InconsistentReadError:
+                if attempt == _TRIES - 1:
+                    raise UnsupportedInterpreterError(
+                        self.pid, f"a build of CPython {self.version} whose memory layout is not the known one"
+                    ) from None
+
+    def read_suspended(self, max_tasks: int = 20000, max_seconds: float = 10.0) -> SuspendedReading:
+        """Every asyncio task that is not done, with its await chain. Raises `InterpreterGoneError` at the process's end.
+
+        Bounded by a number of tasks and a time; `truncated` says that there was more.
+        """
+        self._begin()
+        return self._tasks.read(max_tasks, max_seconds)
+
+    def read_module_string(self, module: str, attribute: str) -> str | None:
+        """A string in an imported module, such as gunicorn's `__version__`; None where there is none."""
+        found = self.read_module_attribute(module, attribute)
+        value = found.value() if found else None
+        return value if isinstance(value, str) else None
+
+    def read_module_attribute(self, module: str, attribute: str) -> RemoteObject | None:
+        """An object in an imported module (looked for in the main interpreter)."""
+        for _ in range(_TRIES):
+            self._begin()
+            try:
+                modules = self._threads.modules(self._threads.interpreters()[-1])
+                module_at = self._objects.module(modules, module) if modules else None
+                found = self._objects.attribute(module_at, attribute) if module_at else None
+                return None if found is None else RemoteObject(self._objects, found)
+            except (InconsistentReadError, IndexError):
+                continue
+        return None
+
+    def read_self_of_frame(self, function_name: str, file_suffix: str) -> RemoteObject | None:
+        """`self` of the outermost running frame of a method, on any thread; None where no such frame runs."""
+        for _ in range(_TRIES):
+            self._begin()
+            try:
+                for stack, _stable in self._threads.stacks():
+                    for raw in stack:
+                        code = self._frames.code(raw.code)
+                        if function_name in (code.name, code.function) and code.file.endswith(file_suffix):
+                            found = self._frames.local(raw, "self")
+                            if found is not None:
+                                return RemoteObject(self._objects, found)
+                return None
+            except InconsistentReadError:
+                continue
+        return None
+
+    def read_threads(self) -> tuple[ThreadStack, ...]:
+        """The stack of every thread that runs Python code, without names; which one is active is not known here.
+
+        Frames of code that runs fast may be cut at the inner end: only what two reads agree on is given.
+        """
+        stacks: list[ThreadStack] = []
+        self._begin()
+        try:
+            threads = self._threads.threads()
+        except InconsistentReadError:
+            return ()
+        for thread in threads:
+            raw, _stable = self._frames.stable_stack(thread.address)
+            try:
+                frames = tuple(self._frames.describe(frame) for frame in raw)
+            except InconsistentReadError:
+                continue
+            if frames:
+                stacks.append(
+                    ThreadStack(
+                        thread_id=thread.thread_id,
+                        name=None,
+                        frames=frames,
+                        main=thread.native_thread_id == self.pid,
+                        native_thread_id=thread.native_thread_id or None,
+                    )
+                )
+        return tuple(stacks)
+
+
+def _read_maps(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="surrogateescape")
+    except (FileNotFoundError, ProcessLookupError):
+        raise InterpreterGoneError(pid, "no such process") from None
+    except PermissionError:
+        raise access_error(pid) from None
+
+
+def _open_memory(pid: int) -> ProcessMemory:
+    try:
+        return ProcessMemory(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        raise InterpreterGoneError(pid, "no such process") from None
+    except PermissionError:
+        raise access_error(pid) from None
+
+
+def _declared_version(memory: ProcessMemory, place: InterpreterPlace) -> PythonVersion | None:
+    """From the constant Py_Version (3.11 and later), in the form of `sys.hexversion`."""
+    if place.version_address is None:
+        return None
+    number = memory.u64(place.version_address)
+    version = PythonVersion(number >> 24 & 0xFF, number >> 16 & 0xFF, number >> 8 & 0xFF)
+    return version if version.major == 3 and number >> 32 == 0 else None
+
+
+def _open(pid: int, memory: ProcessMemory, place: InterpreterPlace) -> Interpreter:
+    version = _declared_version(memory, place)
+    hint = f"{version.major}.{version.minor}" if version else place.minor_hint
+    if hint is None:
+        raise UnsupportedInterpreterError(pid, f"CPython of unknown version ({Path(place.path).name})")
+    head = memory.read(place.runtime_address, 24)
+    if head.startswith(_DEBUG_COOKIE) and head[_FREE_THREADED_AT]:
+        raise UnsupportedInterpreterError(pid, f"free-threaded CPython {hint}t")
+    layout = read_layout(hint)
+    if layout is None:
+        known = ", ".join(known_versions())
+        raise UnsupportedInterpreterError(pid, f"CPython {hint} (known: {known})")
+    major, _, minor = hint.partition(".")
+    interpreter = Interpreter(
+        memory, layout, place.runtime_address, version or PythonVersion(int(major), int(minor), 0)
+    )
+    interpreter.check()
+    if version is None:
+        match = _VERSION_TEXT.match(interpreter.read_module_string("sys", "version") or "")
+        if match:
+            interpreter.version = PythonVersion(*(int(part) for part in match.groups()))
+        if interpreter.version[:2] != (int(major), int(minor)):
+            raise UnsupportedInterpreterError(pid, f"CPython {interpreter.version} in a file named like {hint}")
+    return interpreter
+
+
+def open_interpreter(pid: int) -> Interpreter:
+    """Open the CPython interpreter of a process for reading; it is neither stopped nor changed.
+
+    Raises `InterpreterAccessError` without the permission, `InterpreterGoneError` when there is no such process (any
+    more), `InterpreterStartingError` while Python is being set up in it, `UnsupportedInterpreterError` for all that is
+    no CPython of a known version (64-bit, with GIL).
+    """
+    if sys.platform != "linux":
+        raise UnsupportedInterpreterError(pid, "reading another process's memory needs Linux")
+    place = find_interpreter(pid, _read_maps(pid))
+    memory = _open_memory(pid)
+    try:
+        return _open(pid, memory, place)
+    except InconsistentReadError as error:
+        memory.close()
+        raise UnsupportedInterpreterError(pid, f"its interpreter's memory makes no sense ({error})") from None
+    except BaseException:
+        memory.close()
+        raise

@@ -1,0 +1,141 @@
+"""Finds every asyncio task of a process and turns each into suspended code: a name and its await chain."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+
+from gtdiag.interpreter.await_chain import AwaitChain, AwaitChainReader
+from gtdiag.interpreter.errors import InconsistentReadError
+from gtdiag.interpreter.frames import FrameReader
+from gtdiag.interpreter.objects import ObjectReader
+from gtdiag.interpreter.threads import ThreadReader
+from gtdiag.model.stacks import SuspendedCode
+
+_TASKS_MODULE = "asyncio.tasks"
+_NUMBERED = re.compile(r"(.*?)(\d+)$", re.DOTALL)
+_TRIES = 2
+"""A torn read is tried once again, then reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendedReading:
+    """One look at a process's suspended code. `problems`: what could not be read, in words; `truncated`: there was more."""
+
+    suspended: tuple[SuspendedCode, ...]
+    truncated: bool = False
+    problems: tuple[str, ...] = ()
+
+
+def _by_name(code: SuspendedCode) -> tuple[str, int, str]:
+    match = _NUMBERED.match(code.name)
+    return (match.group(1), int(match.group(2)[:18]), code.name) if match else (code.name, 0, code.name)
+
+
+class TaskReader:
+    """Reads the asyncio tasks of one process."""
+
+    def __init__(
+        self, objects: ObjectReader, frames: FrameReader, threads: ThreadReader, chains: AwaitChainReader
+    ) -> None:
+        self._objects = objects
+        self._frames = frames
+        self._threads = threads
+        self._chains = chains
+
+    def _forget(self) -> None:
+        self._objects.forget()
+        self._frames.forget()
+        self._threads.forget()
+
+    def read(self, max_tasks: int, max_seconds: float) -> SuspendedReading:
+        """Every task that is not done, sorted by name, within a number of tasks and a time."""
+        deadline = time.monotonic() + max_seconds
+        problems: list[str] = []
+        tasks, unreadable = self._find_tasks(problems)
+        found: list[SuspendedCode] = []
+        torn = 0
+        truncated = unreadable
+        for task in tasks:
+            if len(found) >= max_tasks or time.monotonic() > deadline:
+                truncated = True
+                break
+            code = self._read_one(task)
+            if isinstance(code, SuspendedCode):
+                found.append(code)
+            elif code == "torn":
+                torn += 1
+        if torn:
+            problems.append(f"{torn} of {len(tasks)} tasks changed while they were read")
+        return SuspendedReading(tuple(sorted(found, key=_by_name)), truncated, tuple(problems))
+
+    def _find_tasks(self, problems: list[str]) -> tuple[list[int], bool]:
+        """Addresses of every task, and whether some may be missing."""
+        for attempt in range(_TRIES):
+            self._forget()
+            try:
+                return self._task_addresses(), False
+            except InconsistentReadError as error:
+                if attempt == _TRIES - 1:
+                    problems.append(f"the list of tasks could not be read: {error}")
+        return [], True
+
+    def _task_addresses(self) -> list[int]:
+        objects = self._objects
+        found: dict[int, None] = {}
+        for interpreter in self._threads.interpreters():
+            modules = self._threads.modules(interpreter)
+            module = objects.module(modules, _TASKS_MODULE) if modules else None
+            if module is None:
+                continue  # asyncio is not imported here: there are no tasks
+            for name in objects.layout.task.all_tasks:
+                container = objects.attribute(module, name)
+                if container is None:
+                    continue
+                if "WeakSet" in objects.type_of(container).names:
+                    data = objects.attribute(container, "data")
+                    members = objects.set_members(data) if data else []
+                    targets = [self._target(member) for member in members]
+                else:
+                    targets = list(objects.set_members(container))
+                found.update((target, None) for target in targets if target and self._looks_like_task(target))
+        return list(found)
+
+    def _target(self, reference: int) -> int | None:
+        try:
+            return self._objects.weakref_target(reference)
+        except InconsistentReadError:
+            return None
+
+    def _looks_like_task(self, address: int) -> bool:
+        try:
+            return self._chains.is_task(self._objects.type_of(address))
+        except InconsistentReadError:
+            return False
+
+    def _read_one(self, task: int) -> SuspendedCode | str:
+        """A task's chain, or "done" for a finished one, or "torn"."""
+        for attempt in range(_TRIES):
+            if attempt:
+                self._forget()
+            try:
+                info = self._objects.type_of(task)
+                if not self._chains.is_task(info) or self._chains.is_done(task, info):
+                    return "done"
+                name = self._chains.task_name(task)
+                return self._describe(name, self._chains.read_task(task))
+            except InconsistentReadError:
+                continue
+        return "torn"
+
+    def _describe(self, name: str, chain: AwaitChain) -> SuspendedCode:
+        return SuspendedCode(
+            kind="task",
+            name=name,
+            frames=tuple(chain.frames),
+            awaits=chain.awaits,
+            through=tuple(chain.through),
+            running=chain.running,
+            complete=chain.complete,
+        )
