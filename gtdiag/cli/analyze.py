@@ -1,0 +1,86 @@
+"""`gtdiag analyze`: saved logs, or a recording, to the report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import click
+
+from gtdiag.cli.environment import describe_environment, option
+from gtdiag.cli.observation import conclude, fold
+from gtdiag.cli.parameter_types import MOMENT
+from gtdiag.cli.report_options import ReportOptions, report_options
+from gtdiag.errors import ExitCode, UsageError
+from gtdiag.model.events import Event
+
+
+@click.command(
+    epilog=f"""\b
+Exit codes: 0 nothing found, 1 incidents or patterns found, 2 wrong usage,
+3 a file could not be read or holds nothing of gunicorn's.
+
+{describe_environment("analyze")}""",
+)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@option(
+    "--since",
+    type=MOMENT,
+    metavar="TIME",
+    help="Leave out what is older: a time (2025-07-22T15:06:03+02:00; local time without the offset), "
+    "or a duration back from the end of the log (10m).",
+)
+@option("--until", type=MOMENT, metavar="TIME", help="Leave out what is newer; written like --since.")
+@option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="gunicorn's timeout setting, where the log does not tell.",
+)
+@report_options
+def analyze(
+    files: tuple[str, ...],
+    since: datetime | timedelta | None,
+    until: datetime | timedelta | None,
+    timeout: float | None,
+    report_options: ReportOptions,
+) -> ExitCode:
+    """Tell from saved logs, or from a recording, what gunicorn's workers hung in or died of.
+
+    For postmortems and CI. FILE is a log of gunicorn 19 to 27, plain or as docker, kubectl, journald, syslog, Heroku
+    or a JSON logger wrote it, compressed or not; `-` is standard input. Several files are read as one log. A recording
+    of `gtdiag watch --record` is recognised by itself.
+
+    \b
+    Examples:
+      gtdiag analyze gunicorn.log
+      gtdiag analyze --since 1h --format json /var/log/gunicorn/*.log.gz
+      kubectl logs POD | gtdiag analyze -
+      gtdiag analyze --fail-on boot_failure,restart_loop ci.log
+    """
+    events = _events_of(files, since, until, timeout)
+    return conclude(fold(events), report_options)
+
+
+def _events_of(
+    files: tuple[str, ...],
+    since: datetime | timedelta | None,
+    until: datetime | timedelta | None,
+    timeout: float | None,
+) -> Iterator[Event]:
+    from gtdiag.recording.reader import is_recording, read_recording
+
+    recordings = [file for file in files if file != "-" and is_recording(file)]
+    if recordings:
+        if len(files) > 1:
+            raise UsageError(f"{recordings[0]} is a recording; a recording is analyzed by itself", hint="give one FILE")
+        if since is not None or until is not None or timeout is not None:
+            raise UsageError(
+                "--since, --until and --timeout are for logs; a recording knows its times", hint="omit them"
+            )
+        return read_recording(recordings[0])
+
+    from gtdiag.collectors.log_files import collect_log_events
+
+    return iter(collect_log_events(files, stdin=sys.stdin.buffer, since=since, until=until))

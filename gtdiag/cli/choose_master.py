@@ -1,0 +1,61 @@
+"""What the user said of the master (a pid, a pid file, nothing) to the master's pid."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gtdiag.cli.environment import option
+from gtdiag.errors import AccessError, GtdiagError, NoSuchProcessError, UsageError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class UnsupportedSystemError(GtdiagError):
+    """Processes can be looked at on Linux only."""
+
+    default_hint = "analyze a saved log instead: gtdiag analyze FILE"
+
+
+def master_arguments(command: Command) -> Command:
+    """Add PID and --pidfile; the command gets them as `pid` and `pidfile`."""
+    add_pidfile = option(
+        "--pidfile", metavar="FILE", help="Read the master's pid from this file (gunicorn's --pid) instead of PID."
+    )
+    add_pid = click.argument("pid", type=click.IntRange(min=1), required=False, metavar="[PID]")
+    return add_pid(add_pidfile(command))  # type: ignore[no-any-return]
+
+
+def choose_master(pid: int | None, pidfile: str | None) -> int:
+    """Return the pid of the master that is meant; without a word from the user, the only one on the host.
+
+    Raises UsageError (nothing found, several found, both given), NoSuchProcessError, NotGunicornError, AccessError.
+    """
+    if not sys.platform.startswith("linux"):
+        raise UnsupportedSystemError("running processes can only be looked at on Linux")
+    if pid is not None and pidfile is not None:
+        raise UsageError("PID and --pidfile were both given", hint="give one of them")
+
+    from gtdiag.gunicorn.masters import find_master_of, find_only_master
+
+    if pidfile is not None:
+        pid = read_pidfile(pidfile)
+    return find_only_master() if pid is None else find_master_of(pid)
+
+
+def read_pidfile(path: str) -> int:
+    """Return the pid in a pid file. Raises AccessError or NoSuchProcessError where there is none to be had."""
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(64).strip()
+    except PermissionError as error:
+        raise AccessError(f"the pid file {path} may not be read by this user") from error
+    except OSError as error:
+        raise NoSuchProcessError(f"cannot read the pid file {path}: {error.strerror or error}") from error
+    if not text.isdigit() or int(text) < 1:
+        raise NoSuchProcessError(f"there is no pid in the pid file {path}")
+    return int(text)

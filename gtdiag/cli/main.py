@@ -1,0 +1,64 @@
+"""The `gtdiag` command: the table of its commands, and `main`, which turns a command line into an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from gtdiag import __version__
+from gtdiag.cli.errors import run_at_the_border
+from gtdiag.cli.lazy_group import CommandEntry, LazyGroup
+
+COMMANDS = {
+    "watch": CommandEntry("gtdiag.cli.watch:watch", "Watch a running master and report what its workers hang in."),
+    "snapshot": CommandEntry("gtdiag.cli.snapshot:snapshot", "One look: what every worker is doing right now."),
+    "analyze": CommandEntry("gtdiag.cli.analyze:analyze", "The same report from saved logs or from a recording."),
+    "ps": CommandEntry("gtdiag.cli.ps:ps", "List the gunicorn masters on this host."),
+    "schema": CommandEntry("gtdiag.cli.schema:schema", "Print the JSON Schema of the report."),
+}
+"""A new command is one module and one line here. Nothing else is imported before the command runs."""
+
+EXIT_CODES_HELP = """\b
+Exit codes:
+  0    nothing found (or --exit-zero)
+  1    incidents or patterns found (those of --fail-on)
+  2    wrong usage
+  3    could not attach, collect or read
+  130  interrupted before any report
+"""
+
+
+@click.group(
+    cls=LazyGroup,
+    entries=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "GTDIAG", "max_content_width": 100},
+    epilog=EXIT_CODES_HELP
+    + """
+\b
+Each option of a command can be set by an environment variable
+GTDIAG_<COMMAND>_<OPTION>, for example GTDIAG_WATCH_FORMAT=json.
+""",
+)
+@click.version_option(__version__, prog_name="gtdiag", message="%(prog)s %(version)s", allow_from_autoenv=False)
+def cli() -> None:
+    """Tell which call each gunicorn worker is blocked in, prove it, and say what to do.
+
+    For whoever has to find out why gunicorn says WORKER TIMEOUT, restarts its workers again and again, or starts and
+    answers nothing. gtdiag only reads: it never stops, signals or changes the processes it looks at.
+
+    \b
+    Examples:
+      gtdiag ps                          which masters run here
+      gtdiag watch 1234                  watch the master with pid 1234; Ctrl-C ends with the report
+      gtdiag watch 1234 --for 2m --format json -o report.json
+      gtdiag snapshot                    one look at the only master of this host
+      gtdiag analyze gunicorn.log        what a saved log tells
+      kubectl logs POD | gtdiag analyze -
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code. `arguments`: those of the process where None."""
+    return run_at_the_border(lambda: cli.main(arguments, prog_name="gtdiag", standalone_mode=False), sys.stderr)

@@ -1,0 +1,46 @@
+"""A stream of events to a report, and the report to its reader; what was collected before an error is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gtdiag.cli.report_options import ReportOptions, deliver_report
+from gtdiag.errors import ExitCode, GtdiagError
+from gtdiag.model.events import CollectionGap, Event, ObservationEnded, ObservationStarted
+from gtdiag.model.report import Report
+
+_SAY_NOTHING_OF_GUNICORN = (ObservationStarted, ObservationEnded, CollectionGap)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A report, and the error that cut its events short, if one did."""
+
+    report: Report
+    error: GtdiagError | None = None
+
+
+def fold(events: Iterable[Event]) -> Observation:
+    """Read all events into a report. An error before anything of gunicorn's was seen is raised as it is."""
+    from gtdiag.analysis import Analysis
+
+    analysis = Analysis()
+    collected = False
+    try:
+        for event in events:
+            analysis.add(event)
+            collected = collected or not isinstance(event, _SAY_NOTHING_OF_GUNICORN)
+    except GtdiagError as error:
+        if not collected:
+            raise
+        return Observation(analysis.report(), error)
+    return Observation(analysis.report())
+
+
+def conclude(observation: Observation, options: ReportOptions) -> ExitCode:
+    """Deliver the report, then raise the error that cut it short; without one, return the exit code."""
+    exit_code = deliver_report(observation.report, options)
+    if observation.error is not None:
+        raise observation.error
+    return exit_code

@@ -1,0 +1,111 @@
+"""Words of the command line to values: durations, kinds of findings, moments."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+from gtdiag.model.report import IncidentKind, PatternKind
+
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|d)")
+_MAX_S = 10 * 365 * 86400.0
+
+KINDS: tuple[str, ...] = tuple(kind.value for kind in IncidentKind) + tuple(kind.value for kind in PatternKind)
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of "90s", "1.5h", "1h30m", "500ms", or of a bare number of seconds.
+
+    Raises ValueError for anything else, for nothing at all ("0s") and for more than ten years.
+    """
+    words = text.strip().lower()
+    parts = _PART.findall(words)
+    if parts and "".join(number + unit for number, unit in parts) == words:
+        seconds = sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+    elif re.fullmatch(r"\d+(\.\d+)?", words):
+        seconds = float(words)
+    else:
+        raise ValueError(f"{text!r} is not a duration")
+    if not math.isfinite(seconds) or not 0 < seconds <= _MAX_S:
+        raise ValueError(f"{text!r} is not a duration that makes sense here")
+    return seconds
+
+
+class DurationType(click.ParamType):
+    """A duration, as seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse it."""
+        if isinstance(value, (int, float)):
+            return float(value)
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(f"{error}; write it like 90s, 10m, 1h30m or 500ms", param, ctx)
+
+
+@dataclass(frozen=True, slots=True)
+class FailOn:
+    """The kinds of incidents and patterns for which a command exits with 1."""
+
+    kinds: frozenset[str]
+
+
+class FailOnType(click.ParamType):
+    """A comma-separated list of kinds, or `any`, or `none`."""
+
+    name = "kinds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> FailOn:
+        """Parse it."""
+        if isinstance(value, FailOn):
+            return value
+        words = [word.strip().lower().replace("-", "_") for word in str(value).split(",") if word.strip()]
+        if words == ["any"]:
+            return FailOn(frozenset(KINDS))
+        if words == ["none"]:
+            return FailOn(frozenset())
+        unknown = [word for word in words if word not in KINDS]
+        if unknown or not words:
+            wrong = ", ".join(repr(word) for word in unknown) or "nothing given"
+            self.fail(f"{wrong}; choose any, none, or some of: {', '.join(KINDS)}", param, ctx)
+        return FailOn(frozenset(words))
+
+
+class MomentType(click.ParamType):
+    """A point in time: ISO 8601, or a duration back from the end. A time without offset is taken as local time."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | timedelta:
+        """Return an aware datetime, or the timedelta back from the end."""
+        if isinstance(value, (datetime, timedelta)):
+            return value
+        text = str(value).strip()
+        if not text.isdigit():  # digits alone may be a date (20250722), so a duration needs its unit here
+            with contextlib.suppress(ValueError):
+                return timedelta(seconds=parse_duration(text))
+        try:
+            # Python 3.10 does not read the "Z" of ISO 8601.
+            moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
+        except ValueError:
+            self.fail(
+                f"{text!r} is neither a time like 2025-07-22T15:06:03+02:00 nor a duration back from the end like 10m",
+                param,
+                ctx,
+            )
+        return moment if moment.tzinfo is not None else moment.astimezone()
+
+
+DURATION = DurationType()
+FAIL_ON = FailOnType()
+MOMENT = MomentType()

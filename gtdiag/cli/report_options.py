@@ -1,0 +1,113 @@
+"""What every command that reports has in common: its options, how the report is delivered, and the exit code."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from gtdiag.cli.environment import option
+from gtdiag.cli.output_file import write_file, write_standard_output
+from gtdiag.cli.parameter_types import FAIL_ON, FailOn
+from gtdiag.cli.terminal import page_of, page_of_file
+from gtdiag.errors import ExitCode
+from gtdiag.model.report import Report
+from gtdiag.renderers.formats import RENDERERS, ReportFormat
+from gtdiag.renderers.redaction import redact_report
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """The options shared by the commands that report."""
+
+    format: ReportFormat
+    output: str | None
+    fail_on: FailOn
+    exit_zero: bool
+    redact: bool
+
+
+def report_options(command: Command) -> Command:
+    """Add the shared options; the command gets them as one argument, `report_options: ReportOptions`."""
+
+    def bundled(
+        *args: Any,
+        report_format: str,
+        output: str | None,
+        fail_on: FailOn,
+        exit_zero: bool,
+        no_redact: bool,
+        **kwargs: Any,
+    ) -> Any:
+        options = ReportOptions(
+            format=ReportFormat(report_format),
+            output=output,
+            fail_on=fail_on,
+            exit_zero=exit_zero,
+            redact=not no_redact,
+        )
+        return command(*args, report_options=options, **kwargs)
+
+    bundled.__doc__ = command.__doc__
+    bundled.__name__ = command.__name__
+    # Options that other decorators put on the command below this one.
+    bundled.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for add_option in reversed(_OPTIONS):
+        bundled = add_option(bundled)
+    return bundled  # type: ignore[return-value]
+
+
+_OPTIONS = (
+    option(
+        "--format",
+        "report_format",
+        type=click.Choice([member.value for member in ReportFormat]),
+        default=ReportFormat.TEXT.value,
+        show_default=True,
+        help="How the report is written.",
+    ),
+    option("-o", "--output", metavar="FILE", help="Write the report to FILE instead of standard output."),
+    option(
+        "--fail-on",
+        type=FAIL_ON,
+        default="any",
+        show_default=True,
+        metavar="KINDS",
+        help="Exit with 1 only for these kinds of incidents and patterns: a comma-separated list, any, or none.",
+    ),
+    option("--exit-zero", is_flag=True, help="Exit with 0 whatever was found."),
+    option(
+        "--no-redact",
+        is_flag=True,
+        help="Show query values of requests and passwords in connection strings; by default they read ***.",
+    ),
+)
+
+
+def prepare_report(report: Report, options: ReportOptions) -> Report:
+    """Return the report as it may be shown."""
+    return redact_report(report) if options.redact else report
+
+
+def deliver_report(report: Report, options: ReportOptions) -> ExitCode:
+    """Render the report, write it where it was asked for, and return the exit code it stands for."""
+    shown = prepare_report(report, options)
+    render = RENDERERS[options.format]
+    if options.output is not None and options.output != "-":
+        write_file(options.output, render(shown, page_of_file()))
+    else:
+        write_standard_output(render(shown, page_of(sys.stdout)))
+    return exit_code_of(report, options)
+
+
+def exit_code_of(report: Report, options: ReportOptions) -> ExitCode:
+    """Return 1 where the report holds one of the kinds asked for."""
+    if options.exit_zero:
+        return ExitCode.NOTHING_FOUND
+    found = {incident.kind.value for incident in report.incidents} | {pattern.kind.value for pattern in report.patterns}
+    return ExitCode.FOUND if found & options.fail_on.kinds else ExitCode.NOTHING_FOUND

@@ -1,0 +1,48 @@
+"""The streams of the process to the facts a renderer needs: width, colour, ASCII or not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TextIO
+
+from gtdiag.renderers.page import Page
+
+FILE_WIDTH = 100
+"""Columns of a text report that goes to a file or a pipe, where nothing says how wide its reader's window is."""
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person sees what is written to the stream as it is written."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def wants_colour(stream: TextIO | None) -> bool:
+    """Colour on a terminal, unless NO_COLOR (https://no-color.org) or TERM=dumb says otherwise."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def is_ascii_only(stream: TextIO | None) -> bool:
+    """Whether the stream may fail on, or garble, what is not ASCII."""
+    encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "").replace("_", "")
+    return not encoding.startswith("utf8")
+
+
+def page_of(stream: TextIO | None) -> Page:
+    """Return what is known of the stream. COLUMNS overrides the width, as for other programs."""
+    fallback = FILE_WIDTH if not is_terminal(stream) else 80
+    width = shutil.get_terminal_size((fallback, 24)).columns if is_terminal(stream) else _columns(fallback)
+    return Page(width=width, colour=wants_colour(stream), ascii=is_ascii_only(stream))
+
+
+def page_of_file() -> Page:
+    """Return the page of a report that is written to a file: UTF-8, no colour."""
+    return Page(width=_columns(FILE_WIDTH))
+
+
+def _columns(fallback: int) -> int:
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdigit() and int(columns) > 0 else fallback

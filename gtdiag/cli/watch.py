@@ -1,0 +1,97 @@
+"""`gtdiag watch`: a running master, followed live, to the report."""
+
+from __future__ import annotations
+
+import click
+
+from gtdiag.cli.choose_master import choose_master, master_arguments
+from gtdiag.cli.environment import describe_environment, option
+from gtdiag.cli.parameter_types import DURATION
+from gtdiag.cli.report_options import ReportOptions, report_options
+from gtdiag.errors import ExitCode
+
+DEFAULT_INTERVAL_S = 1.0
+MAX_INCIDENTS = 100
+"""Bound of `--until-incident N`: a larger number is a pid that was typed after the option."""
+
+
+@click.command(
+    epilog=f"""\b
+Exit codes: 0 nothing found, 1 incidents or patterns found, 2 wrong usage or no single master,
+3 the master could not be watched, 130 interrupted twice.
+
+{describe_environment("watch")}""",
+)
+@master_arguments
+@option(
+    "--log",
+    metavar="PATH|-|auto|none",
+    default="auto",
+    show_default=True,
+    help="The master's log: a file, - for standard input, auto to find it, none to do without.",
+)
+@option("--for", "for_s", type=DURATION, metavar="DURATION", help="End after this time (90s, 10m).")
+@option(
+    "--until-incident",
+    is_flag=False,
+    flag_value=1,
+    type=click.IntRange(1, MAX_INCIDENTS),
+    metavar="[N]",
+    help="End after the first incident, or after N of them. Write PID before this option.",
+)
+@option(
+    "--interval",
+    "interval_s",
+    type=DURATION,
+    default=DEFAULT_INTERVAL_S,
+    metavar="DURATION",
+    help="Time between two looks at the workers.  [default: 1s]",
+)
+@option("--record", metavar="FILE", help="Write what is seen to FILE as it happens; gtdiag analyze FILE reads it.")
+@option("--no-live", is_flag=True, help="Plain lines instead of the live view, as when standard output is no terminal.")
+@option(
+    "--json-events",
+    is_flag=True,
+    help="Write each event as a JSON line as it happens: to standard error, or with -o to standard output.",
+)
+@report_options
+def watch(
+    pid: int | None,
+    pidfile: str | None,
+    log: str,
+    for_s: float | None,
+    until_incident: int | None,
+    interval_s: float,
+    record: str | None,
+    no_live: bool,
+    json_events: bool,
+    report_options: ReportOptions,
+) -> ExitCode:
+    """Watch a running gunicorn master and tell what its workers hang in.
+
+    For whoever is called because gunicorn times out, restarts its workers or does not answer. Start it while the
+    trouble lasts, or before: the evidence must be taken before gunicorn kills the worker. PID is the master's; a
+    worker's pid leads to its master; without PID, the only master of this host is meant. Ctrl-C (or SIGTERM) ends the
+    watch with the report, a second Ctrl-C quits at once.
+
+    \b
+    Examples:
+      gtdiag watch
+      gtdiag watch 1234 --for 2m --record incident.jsonl
+      gtdiag watch 1234 --until-incident --format json -o report.json
+      kubectl logs -f POD | gtdiag watch 1234 --log -
+    """
+    from gtdiag.cli.watch_session import WatchPlan, run_watch
+
+    master_pid = choose_master(pid, pidfile)
+    plan = WatchPlan(
+        master_pid=master_pid,
+        log=log,
+        for_s=for_s,
+        until_incident=until_incident,
+        interval_s=interval_s,
+        record=record,
+        live=not no_live,
+        json_events=json_events,
+    )
+    return run_watch(plan, report_options)

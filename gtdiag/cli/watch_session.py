@@ -1,0 +1,158 @@
+"""One watch, from the plan to the exit code: events to the recording, the analysis and the view; then the report."""
+
+from __future__ import annotations
+
+import platform
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from gtdiag.analysis import Analysis
+from gtdiag.cli.observation import Observation, conclude
+from gtdiag.cli.report_options import ReportOptions
+from gtdiag.cli.terminal import is_terminal
+from gtdiag.cli.watch_views import JsonLines, LiveWindow, PlainLines, WatchView
+from gtdiag.collectors.live import LiveCollector
+from gtdiag.errors import ExitCode, GtdiagError, RecordingError
+from gtdiag.model.events import CollectionGap, Event, ObservationStarted
+from gtdiag.recording.writer import RecordingWriter
+
+REPORT_EVERY_S = 0.5
+"""The view and --until-incident look at the analysis twice a second at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchPlan:
+    """What the options of `gtdiag watch` say, but for those of the report."""
+
+    master_pid: int
+    log: str
+    for_s: float | None
+    until_incident: int | None
+    interval_s: float
+    record: str | None
+    live: bool
+    json_events: bool
+
+
+def run_watch(plan: WatchPlan, options: ReportOptions) -> ExitCode:
+    """Watch to the end, deliver the report, and return the exit code.
+
+    An error on the way (a full disk under the recording) ends the watch; the report of what was seen until then is
+    delivered first, then the error is raised.
+    """
+    recorder = RecordingWriter(plan.record, _describe_host()) if plan.record is not None else None
+    try:
+        observation = _observe(plan, options, recorder)
+    finally:
+        if recorder is not None:
+            recorder.close()
+    return conclude(observation, options)
+
+
+def _observe(plan: WatchPlan, options: ReportOptions, recorder: RecordingWriter | None) -> Observation:
+    collector = LiveCollector(plan.master_pid, log=plan.log, interval_s=plan.interval_s)
+    view = _choose_view(plan, options)
+    session = _Session(plan, collector, view, recorder)
+    with _ends_on_signals(session.stop_by_user):
+        try:
+            return session.run()
+        finally:
+            view.close()
+
+
+def _choose_view(plan: WatchPlan, options: ReportOptions) -> WatchView:
+    if plan.json_events:
+        # Standard output holds one kind of thing: the report, or with -o the events.
+        return JsonLines(sys.stdout if options.output not in (None, "-") else sys.stderr)
+    if plan.live and is_terminal(sys.stdout):
+        return LiveWindow(sys.stdout, redact=options.redact)
+    return PlainLines(sys.stderr, redact=options.redact)
+
+
+class _Session:
+    def __init__(
+        self, plan: WatchPlan, collector: LiveCollector, view: WatchView, recorder: RecordingWriter | None
+    ) -> None:
+        self._plan = plan
+        self._collector = collector
+        self._view = view
+        self._recorder = recorder
+        self._analysis = Analysis()
+        self._stopping = False
+        self._next_report_s = 0.0
+
+    def run(self) -> Observation:
+        """Follow the events to their end."""
+        error: GtdiagError | None = None
+        collected = False
+        try:
+            for event in self._collector.events():
+                if self._recorder is not None and error is None:
+                    try:
+                        self._recorder.write(event)
+                    except RecordingError as recording_error:
+                        error = recording_error
+                        self._stop("end")
+                self._take(event)
+                collected = collected or not isinstance(event, (ObservationStarted, CollectionGap))
+        except GtdiagError as collector_error:
+            if not collected:
+                raise
+            error = collector_error
+        return Observation(self._analysis.report(), error)
+
+    def stop_by_user(self) -> None:
+        """End the watch with the report; called by the signal handler, so it only sets flags."""
+        if isinstance(self._view, LiveWindow):
+            self._view.say_stopping()
+        self._stop("interrupted")
+
+    def _stop(self, reason: str) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self._collector.stop(reason)
+
+    def _take(self, event: Event) -> None:
+        self._analysis.add(event)
+        self._view.show_event(event)
+        now_s = time.monotonic()
+        if now_s < self._next_report_s:
+            return
+        report = self._analysis.report()
+        self._view.show_report(report)
+        wanted = self._plan.until_incident
+        if wanted is not None and len(report.incidents) >= wanted:
+            self._stop("until_incident")
+        # A report that takes long (many workers) must not take up the time for looking.
+        took_s = time.monotonic() - now_s
+        self._next_report_s = now_s + max(REPORT_EVERY_S, 10 * took_s)
+
+
+@contextmanager
+def _ends_on_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM call `stop`, and the second one quit at once (KeyboardInterrupt)."""
+    stopping = False
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        if stopping:
+            raise KeyboardInterrupt
+        stopping = True
+        stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _describe_host() -> dict[str, str]:
+    """What a reader of the recording may want to know of the machine it was made on."""
+    return {"system": platform.system(), "release": platform.release(), "machine": platform.machine()}

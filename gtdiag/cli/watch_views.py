@@ -1,0 +1,144 @@
+"""What a watch shows while it runs: a live window, plain lines, or JSON lines."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from typing import Protocol, TextIO
+
+from gtdiag.cli.terminal import is_ascii_only, wants_colour
+from gtdiag.model.events import Event
+from gtdiag.model.report import Report
+from gtdiag.renderers.event_lines import render_blocked_line, render_event_line
+
+KEPT_LINES = 50
+FIRST_WORDS_AFTER_S = 1.0
+"""A worker of a healthy server is now and then in some call at the moment it is looked at; that is no news."""
+
+
+class WatchView(Protocol):
+    """Shown each event as it happens, and the report as it stands, now and then."""
+
+    def show_event(self, event: Event) -> None:
+        """Take notice of an event."""
+
+    def show_report(self, report: Report) -> None:
+        """Take notice of what is known by now."""
+
+    def close(self) -> None:
+        """Stop showing, and leave the terminal as it was."""
+
+
+class JsonLines:
+    """Each event as one JSON line, in the recording's own encoding."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def show_event(self, event: Event) -> None:
+        """Write it."""
+        from gtdiag.recording.codec import encode_event
+
+        self._stream.write(json.dumps(encode_event(event), separators=(",", ":")) + "\n")
+        self._stream.flush()
+
+    def show_report(self, report: Report) -> None:
+        """Nothing: the report comes at the end."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class EventLog:
+    """Turns events and reports into the lines worth reading, each of them once."""
+
+    def __init__(self, write_line: Callable[[str], None], *, ascii_only: bool, redact: bool) -> None:
+        self._write_line = write_line
+        self._ascii = ascii_only
+        self._redact = redact
+        self._said: set[tuple[int, int, str | None]] = set()
+        self._latest_time = "--:--:--"
+
+    def show_event(self, event: Event) -> None:
+        """Write the event's line, if it has one."""
+        if event.at is not None:
+            self._latest_time = event.at.strftime("%H:%M:%S")
+        line = render_event_line(event, ascii=self._ascii, redact=self._redact)
+        if line is not None:
+            self._write_line(line)
+
+    def show_report(self, report: Report) -> None:
+        """Write what each worker is blocked in, when that becomes known and when it becomes another call."""
+        for worker in report.workers:
+            blocked = worker.blocked
+            if blocked is None or (blocked.seconds or 0.0) < FIRST_WORDS_AFTER_S:
+                continue
+            key = (worker.pid, worker.ordinal, blocked.call or blocked.library_call)
+            if key not in self._said:
+                self._said.add(key)
+                self._write_line(render_blocked_line(worker, self._latest_time, ascii=self._ascii, redact=self._redact))
+
+
+class PlainLines:
+    """One line for each notable event, on standard error."""
+
+    def __init__(self, stream: TextIO, *, redact: bool) -> None:
+        self._stream = stream
+        self._log = EventLog(self._write, ascii_only=is_ascii_only(stream), redact=redact)
+
+    def show_event(self, event: Event) -> None:
+        """Write its line."""
+        self._log.show_event(event)
+
+    def show_report(self, report: Report) -> None:
+        """Write what has become known."""
+        self._log.show_report(report)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def _write(self, line: str) -> None:
+        with contextlib.suppress(OSError):  # progress nobody reads is no reason to stop watching
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+
+class LiveWindow:
+    """The live view, on the terminal's other screen: when it closes, the terminal is as it was."""
+
+    def __init__(self, stream: TextIO, *, redact: bool) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        from gtdiag.renderers.live_view import LiveScreen
+        from gtdiag.renderers.redaction import redact_report
+
+        self._redact_report = redact_report if redact else None
+        self._screen = LiveScreen(ascii=is_ascii_only(stream))
+        self._log = EventLog(self._remember, ascii_only=is_ascii_only(stream), redact=redact)
+        console = Console(file=stream, no_color=not wants_colour(stream), highlight=False, markup=False, emoji=False)
+        self._live = Live(self._screen, console=console, screen=True, refresh_per_second=2, redirect_stderr=False)
+        self._live.start()
+
+    def show_event(self, event: Event) -> None:
+        """Add its line to the latest events."""
+        self._log.show_event(event)
+
+    def show_report(self, report: Report) -> None:
+        """Draw the workers as they are now."""
+        shown = self._redact_report(report) if self._redact_report is not None else report
+        self._log.show_report(shown)
+        self._screen.report = shown
+        self._live.refresh()
+
+    def say_stopping(self) -> None:
+        """Show that the watch ends."""
+        self._screen.notice = "ending ..., Ctrl-C again quits at once"
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        self._live.stop()
+
+    def _remember(self, line: str) -> None:
+        self._screen.recent_events = [*self._screen.recent_events[-KEPT_LINES:], line]

@@ -1,0 +1,77 @@
+"""Incidents to groups that read the same: one call blocked in four workers is shown once, with four pids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+
+from gtdiag.model.report import Blocked, Incident
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentGroup:
+    """Incidents of one kind, phase and killer, blocked in the same call; in the order they happened."""
+
+    incidents: tuple[Incident, ...]
+
+    @property
+    def first(self) -> Incident:
+        """The incident whose details stand for the group."""
+        return self.incidents[0]
+
+    @property
+    def blames(self) -> tuple[Blocked, ...]:
+        """The blames of the group's incidents, where there are any."""
+        return tuple(incident.blocked for incident in self.incidents if incident.blocked is not None)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The pids of the group, each once."""
+        return tuple(dict.fromkeys(incident.pid for incident in self.incidents if incident.pid is not None))
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """The evidence of the group, each line once."""
+        return tuple(dict.fromkeys(line for incident in self.incidents for line in incident.evidence))
+
+
+def group_incidents(incidents: Iterable[Incident]) -> list[IncidentGroup]:
+    """Return the groups in the order of their first incident, those with a blame before those without."""
+    groups: dict[Hashable, list[Incident]] = {}
+    for incident in incidents:
+        groups.setdefault(_key(incident), []).append(incident)
+    found = [IncidentGroup(tuple(members)) for members in groups.values()]
+    return sorted(found, key=lambda group: group.first.blocked is None)
+
+
+def _key(incident: Incident) -> Hashable:
+    blocked = incident.blocked
+    what: Hashable
+    if blocked is None:
+        what = _NUMBER.sub("N", incident.summary)
+    else:
+        what = (
+            blocked.category,
+            blocked.call,
+            blocked.file,
+            blocked.line,
+            blocked.path,
+            blocked.library,
+            blocked.library_call,
+            blocked.how,
+            blocked.confidence,
+            blocked.waiting_on and (blocked.waiting_on.kind, blocked.waiting_on.service),
+        )
+    request = incident.request and (incident.request.method, incident.request.path)
+    return (
+        incident.kind,
+        incident.phase,
+        incident.killed_by,
+        incident.master_pid,
+        incident.resolved_at is None,
+        request,
+        what,
+    )

@@ -1,0 +1,335 @@
+"""A report to text for a person at a terminal: the verdict first, then the proof, then what to do about it."""
+
+from __future__ import annotations
+
+from gtdiag.model.report import (
+    Blocked,
+    Confidence,
+    GunicornFacts,
+    Incident,
+    IncidentKind,
+    Owner,
+    Phase,
+    Report,
+    StackFrame,
+    Worker,
+    WorkerEnd,
+)
+from gtdiag.renderers import phrases
+from gtdiag.renderers.escaping import escape_text
+from gtdiag.renderers.incident_groups import IncidentGroup, group_incidents
+from gtdiag.renderers.page import Page
+from gtdiag.renderers.report_strings import map_strings
+from gtdiag.renderers.text_page import TextPage
+
+MAX_GROUPS = 20
+MAX_EVIDENCE_LINES = 6
+MAX_WORKER_ROWS = 40
+MAX_STACK_FRAMES = 12
+"""What fits a terminal; the JSON has all of it, and the text says how much it leaves out."""
+
+_KINDS_THAT_NAME_THE_PHASE = frozenset({IncidentKind.STARTUP_HANG, IncidentKind.BOOT_FAILURE, IncidentKind.MASTER_HANG})
+
+_MANY_LINES = frozenset({"Remedy.why", "Remedy.how"})
+
+_STYLE_OF_CONFIDENCE = {Confidence.HIGH: "green", Confidence.MEDIUM: "yellow", Confidence.LOW: "yellow"}
+
+
+def render_text(report: Report, *, width: int = 80, colour: bool = False, ascii: bool = False) -> str:
+    """Return the report as text of at most `width` columns, ending in a newline.
+
+    Whatever came from logs and processes is shown escaped. `ascii`: nothing beyond ASCII, for terminals without UTF-8.
+    """
+    report = map_strings(
+        report,
+        lambda place, text: escape_text(text, ascii_only=ascii, keep_newlines=place in _MANY_LINES),
+    )
+    page = TextPage(Page(width=width, colour=colour, ascii=ascii))
+    _write_verdict(page, report)
+    _write_incidents(page, report)
+    _write_patterns(page, report)
+    _write_workers(page, report)
+    _write_kernel_kills(page, report)
+    _write_remedies(page, report)
+    _write_gaps(page, report)
+    _write_footer(page, report)
+    return page.text()
+
+
+def _write_verdict(page: TextPage, report: Report) -> None:
+    found = bool(report.incidents or report.patterns)
+    page.paragraph(report.verdict.summary, style="bold red" if found else "bold")
+    confidence = report.verdict.confidence
+    page.paragraph(
+        f"confidence: {phrases.CONFIDENCES[confidence]}", style=_STYLE_OF_CONFIDENCE[confidence] if found else "dim"
+    )
+
+
+def _write_incidents(page: TextPage, report: Report) -> None:
+    groups = group_incidents(report.incidents)
+    if not groups:
+        return
+    page.heading("What happened")
+    several_masters = len({incident.master_pid for incident in report.incidents}) > 1
+    for number, group in enumerate(groups[:MAX_GROUPS], start=1):
+        if number > 1:
+            page.blank()
+        _write_group(page, group, number, several_masters)
+    if len(groups) > MAX_GROUPS:
+        page.blank()
+        page.paragraph(f"{len(groups) - MAX_GROUPS} more groups of incidents are in --format json", style="dim")
+
+
+def _write_group(page: TextPage, group: IncidentGroup, number: int, several_masters: bool) -> None:
+    first = group.first
+    title = phrases.INCIDENT_TITLES[first.kind]
+    if first.phase is not None and first.kind not in _KINDS_THAT_NAME_THE_PHASE:
+        title += f" {phrases.IN_PHASE[first.phase]}"
+    if len(group.incidents) > 1:
+        title += f", {len(group.incidents)} times"
+    page.paragraph(title, style="bold", first=f"{number}. ")
+    pids = phrases.say_numbers(group.pids)
+    page.field("worker" if len(group.pids) == 1 else "workers", f"pid {pids}" if pids else "")
+    if several_masters and first.master_pid is not None:
+        page.field("master", f"pid {first.master_pid}")
+    page.field("when", _say_when(group))
+    page.field("killed by", phrases.KILLED_BY[first.killed_by])
+    if first.request is not None:
+        page.field("request", " ".join(part for part in (first.request.method, first.request.path) if part))
+    if group.blames:
+        _write_blame(page, group)
+    else:
+        page.field("what", first.summary)
+        page.field("blocked in", "not known")
+    _write_memory(page, first)
+    _write_evidence(page, group)
+
+
+def _say_when(group: IncidentGroup) -> str:
+    times = [incident.at for incident in group.incidents if incident.at is not None]
+    if not times:
+        return ""
+    start, end = phrases.say_time(min(times)), phrases.say_time(max(times))
+    text = start if start == end else f"{start} to {end}"
+    resolved = [incident.resolved_at for incident in group.incidents if incident.resolved_at is not None]
+    if resolved:
+        text += f"; went on by itself at {phrases.say_time(max(resolved))}"
+    return text
+
+
+def _write_blame(page: TextPage, group: IncidentGroup) -> None:
+    blames = group.blames
+    blocked = blames[0]
+    page.field("blocked in", f"{phrases.say_call_name(blocked)}  [{blocked.category.value}]", style="bold red")
+    page.field("at", phrases.say_place(blocked.file, blocked.line))
+    if len(blocked.path) > 1:
+        page.field("path", " > ".join(blocked.path))
+    if blocked.call:
+        page.field("library call", phrases.say_library(blocked))
+    waits = dict.fromkeys(phrases.say_waiting(blame.waiting_on) for blame in blames)
+    page.field("waiting on", "; ".join(wait for wait in list(waits)[:4] if wait))
+    page.field("for", _say_duration(blames))
+    page.field("seen in", phrases.HOW_SEEN[blocked.how])
+    page.field("confidence", phrases.CONFIDENCES[blocked.confidence], style=_STYLE_OF_CONFIDENCE[blocked.confidence])
+    _write_stack(page, blocked)
+
+
+def _say_duration(blames: tuple[Blocked, ...]) -> str:
+    parts = [phrases.say_range((blame.seconds for blame in blames), "seconds")]
+    share = phrases.say_range((blame.share for blame in blames), "share")
+    if share:
+        parts.append(f"{share} of the time it was observed")
+    samples = [blame.samples for blame in blames if blame.samples]
+    if samples and max(samples) > 1:
+        low, high = min(samples), max(samples)
+        parts.append(f"{low} samples" if low == high else f"{low} to {high} samples")
+    return ", ".join(part for part in parts if part)
+
+
+def _write_stack(page: TextPage, blocked: Blocked) -> None:
+    if not blocked.stack:
+        return
+    page.field("stack", "outermost first; >> is application code")
+    shown, left_out = _shorten(blocked.stack)
+    for frame in shown:
+        if frame is None:
+            page.marked("", f"... {phrases.say_count(left_out, 'frame')} left out ...", indent=4, style="dim")
+            continue
+        app = frame.owner is Owner.APP
+        text = f"{frame.function}  {phrases.say_place(frame.file, frame.line)}"
+        page.marked(">>" if app else "", text, indent=4, style="bold cyan" if app else "dim")
+
+
+def _shorten(stack: tuple[StackFrame, ...]) -> tuple[list[StackFrame | None], int]:
+    """Keep the application's frames and what they lead to; None stands where frames are left out.
+
+    The outermost frames are gunicorn and the server's main loop: alike in every report, so they go first.
+    """
+    first_app = next((i for i, frame in enumerate(stack) if frame.owner is Owner.APP), 0)
+    frames = list(stack[max(0, first_app - 1) :])
+    left_out = len(stack) - len(frames)
+    if len(frames) <= MAX_STACK_FRAMES:
+        return ([None, *frames] if left_out else list(frames)), left_out
+    head, tail = frames[: MAX_STACK_FRAMES // 2], frames[-(MAX_STACK_FRAMES // 2) :]
+    return [*head, None, *tail], len(stack) - len(head) - len(tail)
+
+
+def _write_memory(page: TextPage, incident: Incident) -> None:
+    memory = incident.memory
+    if memory is None or memory.rss_bytes is None:
+        return
+    text = phrases.say_bytes(memory.rss_bytes)
+    if memory.limit_bytes is not None:
+        text += f" of a limit of {phrases.say_bytes(memory.limit_bytes)}"
+    if memory.growth_bytes_per_s:
+        text += f", growing {phrases.say_bytes(memory.growth_bytes_per_s)}/s"
+    page.field("memory", text)
+
+
+def _write_evidence(page: TextPage, group: IncidentGroup) -> None:
+    evidence = group.evidence
+    for number, line in enumerate(evidence[:MAX_EVIDENCE_LINES]):
+        page.field("evidence" if number == 0 else "", line)
+    if len(evidence) > MAX_EVIDENCE_LINES:
+        page.field("", f"{len(evidence) - MAX_EVIDENCE_LINES} more lines are in --format json", style="dim")
+
+
+def _write_patterns(page: TextPage, report: Report) -> None:
+    if not report.patterns:
+        return
+    page.heading("Patterns")
+    for pattern in report.patterns:
+        title = phrases.PATTERN_TITLES[pattern.kind]
+        confidence = phrases.CONFIDENCES[pattern.confidence]
+        page.paragraph(f"{title} (confidence: {confidence})", style="bold yellow", indent=2)
+        page.paragraph(pattern.summary, indent=4)
+        facts = []
+        if pattern.cycles is not None:
+            facts.append(phrases.say_count(pattern.cycles, "cycle"))
+        if pattern.period_s is not None:
+            facts.append(f"one every {phrases.say_seconds(pattern.period_s)}")
+        if pattern.pids:
+            facts.append(f"pids {phrases.say_numbers(pattern.pids)}")
+        if pattern.of_workers is not None:
+            facts.append(f"of {phrases.say_count(pattern.of_workers, 'worker')}")
+        page.paragraph(", ".join(facts), indent=4, style="dim")
+        for line in pattern.evidence[:MAX_EVIDENCE_LINES]:
+            page.paragraph(line, indent=4, first="- ")
+
+
+def _needs_attention(worker: Worker) -> bool:
+    return worker.blocked is not None or worker.end not in (WorkerEnd.RUNNING, WorkerEnd.EXIT)
+
+
+def _write_workers(page: TextPage, report: Report) -> None:
+    if not report.workers:
+        return
+    page.heading("Workers")
+    workers = report.workers
+    if len(workers) > MAX_WORKER_ROWS:
+        workers = tuple(sorted(workers, key=lambda worker: not _needs_attention(worker)))[:MAX_WORKER_ROWS]
+    rows = [
+        (
+            "red" if _needs_attention(worker) else "",
+            (
+                str(worker.pid),
+                str(worker.ordinal),
+                phrases.PHASES[worker.phase] if worker.phase is not Phase.EXITED else "",
+                phrases.say_end(worker) if worker.end is not WorkerEnd.RUNNING else "",
+                phrases.say_time(worker.booted_at, unknown=""),
+                phrases.say_seconds(worker.startup_s, unknown=""),
+                phrases.say_heartbeat(worker, report.gunicorn.timeout_s) if worker.ended_at is None else "",
+                phrases.say_bytes(worker.rss_bytes, unknown=""),
+                phrases.say_call_name(worker.blocked) if worker.blocked else "",
+            ),
+        )
+        for worker in workers
+    ]
+    page.table(
+        ("PID", "NO", "PHASE", "END", "BOOTED", "START-UP", "HEARTBEAT", "MEMORY", "BLOCKED IN"),
+        rows,
+    )
+    if len(report.workers) > MAX_WORKER_ROWS:
+        more = len(report.workers) - MAX_WORKER_ROWS
+        page.paragraph(f"{phrases.say_count(more, 'more worker')} in --format json", indent=2, style="dim")
+
+
+def _write_kernel_kills(page: TextPage, report: Report) -> None:
+    if not report.kernel_oom_kills:
+        return
+    page.heading("Killed by the kernel, out of memory")
+    for record in report.kernel_oom_kills[:MAX_WORKER_ROWS]:
+        pid = f"pid {record.pid} (as the kernel counts)" if record.pid is not None else "pid not known"
+        whose = "" if record.worker else ", not one of gunicorn's workers"
+        page.paragraph(
+            f"{phrases.say_time(record.at)} {pid} {record.process or ''}".rstrip() + whose, indent=2, first="- "
+        )
+
+
+def _write_remedies(page: TextPage, report: Report) -> None:
+    if not report.verdict.remedies:
+        return
+    page.heading("What to do")
+    for number, remedy in enumerate(report.verdict.remedies, start=1):
+        if number > 1:
+            page.blank()
+        page.paragraph(f"{remedy.title}  [{remedy.id}]", style="bold", first=f"{number}. ")
+        page.paragraph(remedy.why.strip("\n"), indent=3)
+        for line in remedy.how.strip("\n").split("\n"):
+            page.paragraph(line, indent=3)
+
+
+def _write_gaps(page: TextPage, report: Report) -> None:
+    if not report.gaps:
+        return
+    page.heading("What could not be seen")
+    for gap in report.gaps:
+        page.paragraph(f"{gap.what.replace('_', ' ')}: {gap.why}", indent=2, first="- ", style="yellow")
+        if gap.hint:
+            page.paragraph(gap.hint, indent=4, first="hint: ")
+
+
+def _write_footer(page: TextPage, report: Report) -> None:
+    page.blank()
+    page.paragraph(_say_source(report), style="dim")
+    period = report.period
+    if period.start is not None or period.end is not None:
+        length = ""
+        if period.start is not None and period.end is not None:
+            length = f" ({phrases.say_seconds((period.end - period.start).total_seconds())})"
+        start, end = phrases.say_date_and_time(period.start), phrases.say_date_and_time(period.end)
+        page.paragraph(f"period: {start} to {end}{length}", style="dim")
+    masters = report.masters or (report.gunicorn,)
+    for master in masters[:MAX_GROUPS]:
+        page.paragraph(_say_master(master), style="dim")
+    page.paragraph(f"gtdiag {report.gtdiag_version}", style="dim")
+
+
+def _say_source(report: Report) -> str:
+    source = report.source
+    what = {"live": "watched live", "log": "from logs", "recording": "from a recording"}.get(source.kind, source.kind)
+    parts = [f"source: {what}"]
+    if source.pid is not None:
+        parts.append(f"master pid {source.pid}")
+    if source.files:
+        parts.append(", ".join(source.files[:8]) + (", ..." if len(source.files) > 8 else ""))
+    return ", ".join(parts)
+
+
+def _say_master(facts: GunicornFacts) -> str:
+    parts = [f"gunicorn {facts.version or '(version not known)'}"]
+    if facts.master_pid is not None:
+        parts.append(f"master pid {facts.master_pid}")
+    if facts.stream:
+        parts.append(facts.stream)
+    if facts.worker_class:
+        parts.append(facts.worker_class)
+    if facts.workers is not None:
+        parts.append(phrases.say_count(facts.workers, "worker"))
+    if facts.timeout_s is not None:
+        parts.append(f"timeout {facts.timeout_s:g} s")
+    if facts.preload:
+        parts.append("preload")
+    if facts.python:
+        parts.append(f"Python {facts.python}")
+    return ", ".join(parts)
