@@ -10,7 +10,7 @@ import click
 
 from gtdiag.cli.environment import describe_environment, option
 from gtdiag.cli.observation import conclude, fold
-from gtdiag.cli.parameter_types import MOMENT
+from gtdiag.cli.parameter_types import moment
 from gtdiag.cli.report_options import ReportOptions, report_options
 from gtdiag.errors import ExitCode, UsageError
 from gtdiag.model.events import Event
@@ -26,12 +26,12 @@ Exit codes: 0 nothing found, 1 incidents or patterns found, 2 wrong usage,
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @option(
     "--since",
-    type=MOMENT,
+    type=moment,
     metavar="TIME",
     help="Leave out what is older: a time (2025-07-22T15:06:03+02:00; local time without the offset), "
     "or a duration back from the end of the log (10m).",
 )
-@option("--until", type=MOMENT, metavar="TIME", help="Leave out what is newer; written like --since.")
+@option("--until", type=moment, metavar="TIME", help="Leave out what is newer; written like --since.")
 @option(
     "--timeout",
     type=click.FloatRange(min=0),
@@ -67,7 +67,7 @@ def _events_of(
     files: tuple[str, ...],
     since: datetime | timedelta | None,
     until: datetime | timedelta | None,
-    timeout: float | None,
+    timeout_s: float | None,
 ) -> Iterator[Event]:
     from gtdiag.recording.reader import is_recording, read_recording
 
@@ -75,7 +75,7 @@ def _events_of(
     if recordings:
         if len(files) > 1:
             raise UsageError(f"{recordings[0]} is a recording; a recording is analyzed by itself", hint="give one FILE")
-        if since is not None or until is not None or timeout is not None:
+        if since is not None or until is not None or timeout_s is not None:
             raise UsageError(
                 "--since, --until and --timeout are for logs; a recording knows its times", hint="omit them"
             )

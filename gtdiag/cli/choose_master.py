@@ -27,7 +27,7 @@ def master_arguments(command: Command) -> Command:
         "--pidfile", metavar="FILE", help="Read the master's pid from this file (gunicorn's --pid) instead of PID."
     )
     add_pid = click.argument("pid", type=click.IntRange(min=1), required=False, metavar="[PID]")
-    return add_pid(add_pidfile(command))  # type: ignore[no-any-return]
+    return add_pid(add_pidfile(command))
 
 
 def choose_master(pid: int | None, pidfile: str | None) -> int:

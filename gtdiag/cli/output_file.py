@@ -47,7 +47,7 @@ def _replace(target: Path, text: str) -> None:
 
 
 def write_standard_output(text: str) -> None:
-    """Write a result to standard output. A reader that went away (`| head`) is no error; a full disk is: OutputError."""
+    """Write to standard output. A reader that went away (`| head`) is no error, a full disk is OutputError."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

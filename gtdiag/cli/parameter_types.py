@@ -7,7 +7,6 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import click
 
@@ -38,19 +37,12 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-class DurationType(click.ParamType):
-    """A duration, as seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Parse it."""
-        if isinstance(value, (int, float)):
-            return float(value)
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(f"{error}; write it like 90s, 10m, 1h30m or 500ms", param, ctx)
+def duration(value: str | float) -> float:
+    """Return the seconds of a duration on the command line."""
+    try:
+        return parse_duration(str(value))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; write it like 90s, 10m, 1h30m or 500ms") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,52 +52,35 @@ class FailOn:
     kinds: frozenset[str]
 
 
-class FailOnType(click.ParamType):
-    """A comma-separated list of kinds, or `any`, or `none`."""
-
-    name = "kinds"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> FailOn:
-        """Parse it."""
-        if isinstance(value, FailOn):
-            return value
-        words = [word.strip().lower().replace("-", "_") for word in str(value).split(",") if word.strip()]
-        if words == ["any"]:
-            return FailOn(frozenset(KINDS))
-        if words == ["none"]:
-            return FailOn(frozenset())
-        unknown = [word for word in words if word not in KINDS]
-        if unknown or not words:
-            wrong = ", ".join(repr(word) for word in unknown) or "nothing given"
-            self.fail(f"{wrong}; choose any, none, or some of: {', '.join(KINDS)}", param, ctx)
-        return FailOn(frozenset(words))
+def fail_on(value: str | FailOn) -> FailOn:
+    """Return the kinds of a comma-separated list, of `any`, or of `none`."""
+    if isinstance(value, FailOn):
+        return value
+    words = [word.strip().lower().replace("-", "_") for word in value.split(",") if word.strip()]
+    if words == ["any"]:
+        return FailOn(frozenset(KINDS))
+    if words == ["none"]:
+        return FailOn(frozenset())
+    unknown = [word for word in words if word not in KINDS]
+    if unknown or not words:
+        wrong = ", ".join(repr(word) for word in unknown) or "nothing given"
+        raise click.BadParameter(f"{wrong}; choose any, none, or some of: {', '.join(KINDS)}")
+    return FailOn(frozenset(words))
 
 
-class MomentType(click.ParamType):
-    """A point in time: ISO 8601, or a duration back from the end. A time without offset is taken as local time."""
-
-    name = "moment"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | timedelta:
-        """Return an aware datetime, or the timedelta back from the end."""
-        if isinstance(value, (datetime, timedelta)):
-            return value
-        text = str(value).strip()
-        if not text.isdigit():  # digits alone may be a date (20250722), so a duration needs its unit here
-            with contextlib.suppress(ValueError):
-                return timedelta(seconds=parse_duration(text))
-        try:
-            # Python 3.10 does not read the "Z" of ISO 8601.
-            moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
-        except ValueError:
-            self.fail(
-                f"{text!r} is neither a time like 2025-07-22T15:06:03+02:00 nor a duration back from the end like 10m",
-                param,
-                ctx,
-            )
-        return moment if moment.tzinfo is not None else moment.astimezone()
-
-
-DURATION = DurationType()
-FAIL_ON = FailOnType()
-MOMENT = MomentType()
+def moment(value: str | datetime | timedelta) -> datetime | timedelta:
+    """Return the aware time of an ISO 8601 text (local time where it has no offset), or the time back from the end."""
+    if isinstance(value, (datetime, timedelta)):
+        return value
+    text = value.strip()
+    if not text.isdigit():  # digits alone may be a date (20250722), so a duration needs its unit here
+        with contextlib.suppress(ValueError):
+            return timedelta(seconds=parse_duration(text))
+    try:
+        # Python 3.10 does not read the "Z" of ISO 8601.
+        at = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r} is neither a time like 2025-07-22T15:06:03+02:00 nor a duration back from the end like 10m"
+        ) from error
+    return at if at.tzinfo is not None else at.astimezone()

@@ -11,7 +11,7 @@ import click
 
 from gtdiag.cli.environment import option
 from gtdiag.cli.output_file import write_file, write_standard_output
-from gtdiag.cli.parameter_types import FAIL_ON, FailOn
+from gtdiag.cli.parameter_types import FailOn, fail_on
 from gtdiag.cli.terminal import page_of, page_of_file
 from gtdiag.errors import ExitCode
 from gtdiag.model.report import Report
@@ -36,13 +36,12 @@ def report_options(command: Command) -> Command:
     """Add the shared options; the command gets them as one argument, `report_options: ReportOptions`."""
 
     def bundled(
-        *args: Any,
         report_format: str,
         output: str | None,
         fail_on: FailOn,
         exit_zero: bool,
         no_redact: bool,
-        **kwargs: Any,
+        **others: Any,
     ) -> Any:
         options = ReportOptions(
             format=ReportFormat(report_format),
@@ -51,11 +50,11 @@ def report_options(command: Command) -> Command:
             exit_zero=exit_zero,
             redact=not no_redact,
         )
-        return command(*args, report_options=options, **kwargs)
+        return command(report_options=options, **others)
 
     bundled.__doc__ = command.__doc__
     bundled.__name__ = command.__name__
-    # Options that other decorators put on the command below this one.
+    # Options that the decorators put on the command below this one.
     bundled.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
     for add_option in reversed(_OPTIONS):
         bundled = add_option(bundled)
@@ -74,7 +73,7 @@ _OPTIONS = (
     option("-o", "--output", metavar="FILE", help="Write the report to FILE instead of standard output."),
     option(
         "--fail-on",
-        type=FAIL_ON,
+        type=fail_on,
         default="any",
         show_default=True,
         metavar="KINDS",

@@ -1,4 +1,4 @@
-"""Text from logs and processes to text that is safe to show: what a terminal would obey or hide is shown as an escape."""
+"""Text from logs and processes to text that is safe to show: what a terminal obeys or hides is shown as an escape."""
 
 from __future__ import annotations
 

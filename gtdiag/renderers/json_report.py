@@ -33,7 +33,7 @@ def read_schema(name: str = "report") -> str:
 
 
 def to_json_value(value: Any) -> Any:
-    """Return what `json.dumps` writes for a value of the model: times in ISO 8601 with offset, enumerations by value."""
+    """Return what `json.dumps` writes for a value of the model: times as ISO 8601 with offset, members by value."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_json_value(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, enum.Enum):

@@ -1,4 +1,4 @@
-"""A report and the latest events to the live view: the verdict, one row per worker, the events. Draws, never computes."""
+"""A report and the latest events to the live view: the verdict, one row per worker, the events."""
 
 from __future__ import annotations
 

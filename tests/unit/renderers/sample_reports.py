@@ -161,7 +161,7 @@ def restart_loop() -> Report:
                     id="GT-R03",
                     title="Give the connection a time-out of its own",
                     why="asyncpg.connect waits 60 s by default, longer than gunicorn's timeout of 30 s.",
-                    how="Pass a time-out:\n\n    await asyncpg.connect(dsn, timeout=5)\n\nand fail with a clear message.",
+                    how="Pass a time-out:\n\n    await asyncpg.connect(dsn, timeout=5)\n\nand fail with a message.",
                 ),
                 Remedy(
                     id="GT-R01",
