@@ -1,4 +1,4 @@
-"""What `make demo` runs: this folder's application under real gunicorn, stuck in its start-up, and `gtdiag watch` on it.
+"""What `make demo` runs: this folder's application under gunicorn, stuck in its start-up, and `gtdiag watch` on it.
 
     python demo.py [--gunicorn VERSION]... [--for SECONDS]
 

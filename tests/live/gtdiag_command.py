@@ -1,0 +1,87 @@
+"""Runs the real `gtdiag` command as a user would, and gives back what it wrote.
+
+done = run_gtdiag("watch", str(pid), "--for", "9s", "--format", "json")
+done.status, done.stdout, done.stderr, done.report()
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+GTDIAG = (sys.executable, "-m", "gtdiag")
+if (_beside := Path(sys.executable).with_name("gtdiag")).exists():
+    GTDIAG = (os.fspath(_beside),)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    def report(self) -> dict[str, Any]:
+        """The report on standard output, checked against the published schema."""
+        assert self.status in (0, 1), f"exit code {self.status}\n{self.stderr}"
+        report = json.loads(self.stdout)
+        jsonschema.validate(report, report_schema())
+        assert isinstance(report, dict)
+        return report
+
+
+def run_gtdiag(
+    *arguments: str,
+    deadline_s: float = 90,
+    command: Sequence[str] = GTDIAG,
+    variables: Mapping[str, str] | None = None,
+) -> Done:
+    """Run gtdiag to its end."""
+    with start_gtdiag(*arguments, command=command, variables=variables) as process:
+        return finish(process, deadline_s)
+
+
+def start_gtdiag(
+    *arguments: str, command: Sequence[str] = GTDIAG, variables: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Start gtdiag; `finish` waits for it."""
+    return subprocess.Popen(
+        [*command, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, **(variables or {})},
+    )
+
+
+def finish(process: subprocess.Popen[str], deadline_s: float = 90) -> Done:
+    """What it wrote, once it has ended; it is killed when it does not end in time, which fails the test."""
+    try:
+        stdout, stderr = process.communicate(timeout=deadline_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        stdout, stderr = process.communicate()
+        raise AssertionError(f"gtdiag did not end within {deadline_s} s\n{stderr[-3000:]}") from None
+    return Done(process.returncode, stdout, stderr)
+
+
+@functools.cache
+def report_schema() -> dict[str, Any]:
+    """What `gtdiag schema` prints."""
+    done = run_gtdiag("schema")
+    assert done.status == 0, done.stderr
+    schema = json.loads(done.stdout)
+    assert isinstance(schema, dict)
+    return schema
