@@ -81,9 +81,10 @@ def watch(
       gtdiag watch 1234 --until-incident --format json -o report.json
       kubectl logs -f POD | gtdiag watch 1234 --log -
     """
+    master_pid = choose_master(pid, pidfile)
+
     from gtdiag.cli.watch_session import WatchPlan, run_watch
 
-    master_pid = choose_master(pid, pidfile)
     plan = WatchPlan(
         master_pid=master_pid,
         log=log,
