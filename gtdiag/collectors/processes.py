@@ -74,6 +74,11 @@ class WorkerFinder:
             self._admit(sorted(fresh))
         return list(self._known.values())
 
+    @property
+    def strangers(self) -> frozenset[int]:
+        """The children that are no workers, as of the last `find`."""
+        return frozenset(self._strangers)
+
     def _admit(self, fresh: list[tuple[float, int]]) -> None:
         try:
             of_master: set[tuple[int, int]] | None = {file.key for file in read_heartbeat_files(self.master_pid)}

@@ -1,0 +1,151 @@
+"""The questions a watch asks about the processes of this host, behind one interface, so that a test can answer them."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from gtdiag.collectors.cgroup import CgroupMemory, CgroupPlace, find_cgroup, read_cgroup
+from gtdiag.collectors.clock import Clock, read_seconds_since_boot
+from gtdiag.collectors.heartbeats import read_heartbeat
+from gtdiag.collectors.looks import Look, Looker, sample_process
+from gtdiag.collectors.master import MasterFacts, read_master
+from gtdiag.collectors.processes import ProcessSampler, WorkerFinder, WorkerProcess, is_alive
+from gtdiag.gunicorn.heartbeat import Heartbeat
+from gtdiag.gunicorn.masters import find_successors
+from gtdiag.gunicorn.proc_files import read_stat
+from gtdiag.model.events import ProcessSample
+from gtdiag.model.identity import WorkerId
+
+
+class Host(Protocol):
+    """What a watch needs to know. Every method may raise ProcessLookupError where the process has gone."""
+
+    def started_at_s(self, pid: int) -> float:
+        """A process's start in seconds since boot."""
+
+    def wall_time_of(self, started_at_s: float) -> datetime:
+        """A start time on the wall clock."""
+
+    def is_alive(self, pid: int, started_at_s: float) -> bool:
+        """Whether that very process still runs."""
+
+    def workers(self, master_pid: int) -> list[WorkerProcess]:
+        """The workers of a master as they are now."""
+
+    def strangers(self, master_pid: int) -> frozenset[int]:
+        """The master's other children."""
+
+    def successors(self, master_pid: int) -> list[int]:
+        """The masters that USR2 made of this one."""
+
+    def heartbeats_denied(self, master_pid: int) -> bool:
+        """Whether descriptor tables may not be read."""
+
+    def heartbeat(self, worker: WorkerProcess, version_major: int | None) -> Heartbeat | None:
+        """A worker's heartbeat; None where it cannot be read now."""
+
+    def process(self, pid: int, worker: WorkerId | None, master_pid: int, *, with_wchan: bool) -> ProcessSample | None:
+        """Memory and CPU."""
+
+    def master(self, pid: int) -> MasterFacts:
+        """Version and settings."""
+
+    def cgroup(self, pid: int) -> CgroupMemory | None:
+        """Memory limit, use and kills; None where there is no memory cgroup."""
+
+    def look(self, pid: int, worker: WorkerId | None, master_pid: int) -> Look:
+        """A deep look; called from other threads."""
+
+    def forget(self, worker: WorkerId) -> None:
+        """A worker is gone."""
+
+    def close(self) -> None:
+        """The watch is over."""
+
+
+class ThisHost:
+    """This machine, through /proc."""
+
+    def __init__(self, clock: Clock, looker: Looker | None = None) -> None:
+        self._clock = clock
+        self._looker = looker or Looker(clock)
+        self._sampler = ProcessSampler(clock)
+        self._finders: dict[int, WorkerFinder] = {}
+        self._cgroups: dict[int, CgroupPlace | None] = {}
+
+    def started_at_s(self, pid: int) -> float:
+        """Field 22 of /proc/PID/stat."""
+        return read_stat(pid).started_at_s
+
+    def wall_time_of(self, started_at_s: float) -> datetime:
+        """Reckoned back from now, so right also when the wall clock was set since."""
+        return self._clock.now() - timedelta(seconds=read_seconds_since_boot() - started_at_s)
+
+    def is_alive(self, pid: int, started_at_s: float) -> bool:
+        """Not gone, not a zombie, not another process of the same pid."""
+        return is_alive(pid, started_at_s)
+
+    def workers(self, master_pid: int) -> list[WorkerProcess]:
+        """See WorkerFinder."""
+        return self._finder(master_pid).find()
+
+    def strangers(self, master_pid: int) -> frozenset[int]:
+        """Children that are no workers."""
+        return self._finder(master_pid).strangers
+
+    def successors(self, master_pid: int) -> list[int]:
+        """See find_successors."""
+        return find_successors(master_pid)
+
+    def heartbeats_denied(self, master_pid: int) -> bool:
+        """Whether the finder was denied a descriptor table."""
+        return self._finder(master_pid).denied
+
+    def heartbeat(self, worker: WorkerProcess, version_major: int | None) -> Heartbeat | None:
+        """One `stat` call."""
+        if worker.heartbeat_file is None:
+            return None
+        try:
+            return read_heartbeat(worker.heartbeat_file, self._clock, version_major)
+        except PermissionError:
+            return None
+
+    def process(self, pid: int, worker: WorkerId | None, master_pid: int, *, with_wchan: bool) -> ProcessSample | None:
+        """Two files of /proc, three with wchan."""
+        return sample_process(self._sampler, self._clock, pid, worker, master_pid, with_wchan=with_wchan)
+
+    def master(self, pid: int) -> MasterFacts:
+        """See read_master."""
+        return read_master(pid)
+
+    def cgroup(self, pid: int) -> CgroupMemory | None:
+        """The place is looked up once: a process rarely moves."""
+        if pid not in self._cgroups:
+            self._cgroups[pid] = find_cgroup(pid)
+        place = self._cgroups[pid]
+        return None if place is None else read_cgroup(place)
+
+    def look(self, pid: int, worker: WorkerId | None, master_pid: int) -> Look:
+        """See Looker."""
+        return self._looker.look(pid, worker, master_pid)
+
+    def forget(self, worker: WorkerId) -> None:
+        """Drop open files and remembered CPU times."""
+        self._looker.forget(worker)
+        self._sampler.forget(worker.pid)
+
+    def close(self) -> None:
+        """Close every open file."""
+        self._looker.close()
+
+    def _finder(self, master_pid: int) -> WorkerFinder:
+        if master_pid not in self._finders:
+            self._finders[master_pid] = WorkerFinder(master_pid)
+        return self._finders[master_pid]
+
+
+def looking_threads() -> int:
+    """How many looks may be under way at once: each is mostly a py-spy process of its own."""
+    return max(2, min(4, os.cpu_count() or 2))

@@ -1,0 +1,143 @@
+"""The lines of a tailed log, as they arrive, to events whose time is as exact as it can be known."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from gtdiag.collectors.clock import Clock
+from gtdiag.collectors.log_tail import TailLine
+from gtdiag.model.events import CollectionGap, Event, MasterStarted
+from gtdiag.model.identity import Origin
+
+AGREEMENT_S = 2.0
+"""A line that arrives within this of its stamp was written just now; the stamp itself is cut to the second."""
+
+STAMP_RESOLUTION_S = 1.0
+JUST_BEFORE_NEXT_S = 0.999
+QUIET_BEFORE_FLUSH_S = 1.0
+"""A traceback is held until its last line is certain; after this long without a line it is over."""
+
+BOOT_TOLERANCE_S = 2.5
+"""Between the kernel's start time of a worker and the stamp of its boot line, which is cut to the second."""
+
+
+class Tail(Protocol):
+    """A source of lines: FileTail or PipeTail."""
+
+    vanished: bool
+    why_vanished: str
+
+    def poll(self) -> list[TailLine]:
+        """Lines that have arrived."""
+
+    def close(self) -> list[TailLine]:
+        """The last line, which has no end."""
+
+
+class LineParser(Protocol):
+    """The part of `gtdiag.parsing.log_parser.LogParser` that is needed here."""
+
+    def feed(self, line: str, line_number: int) -> list[Event]:
+        """Parse one line."""
+
+    def flush(self) -> list[Event]:
+        """Give what was held back for a next line."""
+
+
+class LiveLog:
+    """Turns a tail into events. `boots` gives the start time of each worker that lives now, by pid."""
+
+    def __init__(
+        self,
+        tail: Tail,
+        parser: LineParser,
+        clock: Clock,
+        *,
+        file: str,
+        poll_s: float,
+        boots: Callable[[], dict[int, datetime]],
+        masters: Callable[[], dict[int, datetime]],
+    ) -> None:
+        self._tail = tail
+        self._parser = parser
+        self._clock = clock
+        self._file = file
+        self._poll_s = poll_s
+        self._boots = boots
+        self._masters = masters
+        self._quiet_since_s = 0.0
+        self._held = False
+        self._said_vanished = False
+
+    def poll(self) -> list[Event]:
+        """Give the events of the lines that have arrived, and a gap when the file has gone."""
+        lines = self._tail.poll()
+        now_s = self._clock.monotonic()
+        events = self._events_of(lines)
+        if lines:
+            self._quiet_since_s, self._held = now_s, True
+        elif self._held and now_s - self._quiet_since_s >= QUIET_BEFORE_FLUSH_S:
+            self._held = False
+            events += [self._dated(event) for event in self._parser.flush()]
+        if self._tail.vanished and not self._said_vanished:
+            events.append(
+                CollectionGap(
+                    origin=Origin("log", file=self._file),
+                    at=self._clock.now(),
+                    what="log",
+                    why=f"the log {self._file} cannot be read any more ({self._tail.why_vanished})",
+                    hint="it is read again as soon as it is back; if it was moved: --log PATH",
+                )
+            )
+        self._said_vanished = self._tail.vanished
+        return events
+
+    def close(self) -> list[Event]:
+        """Give what is left at the end of the observation."""
+        events = self._events_of(self._tail.poll()) + self._events_of(self._tail.close())
+        return events + [self._dated(event) for event in self._parser.flush()]
+
+    def _events_of(self, lines: Sequence[TailLine]) -> list[Event]:
+        events: list[Event] = []
+        old: list[Event] = []
+        for line in lines:
+            parsed = self._parser.feed(line.text, line.number)
+            if line.old:
+                old += parsed
+            else:
+                events += [self._dated(event) for event in parsed]
+        return self._of_the_living(old) + events
+
+    def _dated(self, event: Event) -> Event:
+        """Use the arrival time where it agrees with the stamp: it is finer."""
+        arrival = self._clock.now()
+        if event.at is None:
+            return dataclasses.replace(event, at=arrival, resolution_s=self._poll_s)
+        if event.resolution_s < STAMP_RESOLUTION_S:
+            return event
+        late_s = (arrival - event.at).total_seconds()
+        if not -self._poll_s <= late_s <= AGREEMENT_S:
+            return event
+        latest = event.at + timedelta(seconds=JUST_BEFORE_NEXT_S)
+        return dataclasses.replace(event, at=max(event.at, min(arrival, latest)), resolution_s=self._poll_s)
+
+    def _of_the_living(self, events: Sequence[Event]) -> list[Event]:
+        """Of the lines from before the observation: those of the workers and masters that live now."""
+        boots, masters = self._boots(), self._masters()
+        tolerance = timedelta(seconds=BOOT_TOLERANCE_S)
+        kept = []
+        for event in events:
+            if isinstance(event, CollectionGap):
+                continue
+            if event.worker is not None:
+                began = boots.get(event.worker.pid)
+            elif isinstance(event, MasterStarted) or event.master_pid is not None:
+                began = masters.get(event.master_pid or 0)
+            else:
+                continue
+            if began is not None and event.at is not None and event.at >= began - tolerance:
+                kept.append(event)
+        return kept

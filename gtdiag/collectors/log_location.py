@@ -1,0 +1,191 @@
+"""A master's settings and descriptors to the file its error log is written to, or why it cannot be tailed."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from gtdiag.gunicorn.settings import in_process_root
+
+CONTAINER_ID = re.compile(r"(?:^|[/:-])([0-9a-f]{64})(?:\.scope)?(?:$|/)")
+POD = re.compile(r"kubepods")
+STANDARD_ERROR, STANDARD_OUTPUT = 2, 1
+JOURNAL = "journalctl -o json -f _PID={pid}"
+
+
+@dataclass(frozen=True, slots=True)
+class LogLocation:
+    """Where to read the log. `path` opens it from here, `shown` is what a person calls it.
+
+    `path` is None where it cannot be tailed; `why` and `hint` then say so.
+    """
+
+    path: Path | None
+    shown: str
+    why: str = ""
+    hint: str = ""
+
+
+def find_log(pid: int, error_log: str | None, chdir: str | None = None) -> LogLocation:
+    """Find the error log of a master whose `errorlog` setting is `error_log` ("-" or None: standard error).
+
+    A relative path is relative to the working directory at gunicorn's start. When the file does not exist by that
+    name, the open descriptors of the master decide: they know the file whatever became of the folder.
+    """
+    if error_log not in (None, "-", ""):
+        return _named_file(pid, str(error_log), chdir)
+    reasons = []
+    for descriptor in (STANDARD_ERROR, STANDARD_OUTPUT):
+        location = _descriptor(pid, descriptor)
+        if location.path is not None:
+            return location
+        reasons.append(location)
+    return reasons[0]
+
+
+def _named_file(pid: int, error_log: str, chdir: str | None) -> LogLocation:
+    candidates = [in_process_root(pid, error_log)]
+    if not error_log.startswith("/"):
+        if chdir:
+            candidates.append(Path(f"/proc/{pid}/root{chdir}") / error_log)
+        started_in = _started_in(pid)
+        if started_in:
+            candidates.append(Path(f"/proc/{pid}/root{started_in}") / error_log)
+    open_files = _open_file_targets(pid)
+    for candidate in candidates:
+        try:
+            if candidate.is_file():
+                with candidate.open("rb"):
+                    pass
+                return LogLocation(path=_plain(candidate, pid), shown=_shown(candidate, pid, error_log))
+        except PermissionError:
+            return _unreadable(pid, error_log)
+        except OSError:
+            continue
+    for target in open_files:
+        if target.endswith("/" + error_log.rsplit("/", 1)[-1]):
+            path = Path(f"/proc/{pid}/root{target}")
+            if path.is_file() and os.access(path, os.R_OK):
+                return LogLocation(path=_plain(path, pid), shown=target)
+    return LogLocation(
+        path=None,
+        shown=error_log,
+        why=f"the error log {error_log} cannot be found from here",
+        hint=f"name it: gtdiag watch {pid} --log PATH",
+    )
+
+
+def _descriptor(pid: int, descriptor: int) -> LogLocation:
+    link = f"/proc/{pid}/fd/{descriptor}"
+    name = "standard error" if descriptor == STANDARD_ERROR else "standard output"
+    try:
+        target = os.readlink(link)  # noqa: PTH115
+        kind = os.stat(link).st_mode  # noqa: PTH116
+    except PermissionError:
+        return LogLocation(
+            path=None,
+            shown=name,
+            why=f"the master's {name} may not be looked at by this user",
+            hint=f"sudo gtdiag watch {pid}, or name the log: gtdiag watch {pid} --log PATH",
+        )
+    except OSError:
+        return LogLocation(None, name, why=f"the master has no {name}", hint=_hint(pid))
+    if stat.S_ISREG(kind):
+        deleted = target.endswith(" (deleted)")
+        by_name = Path(f"/proc/{pid}/root{target}")
+        # By name, so that a rotation is seen; by descriptor where the name is gone or means another file by now.
+        try:
+            same = not deleted and by_name.is_file() and by_name.samefile(link)
+        except OSError:
+            same = False
+        path = _plain(by_name, pid) if same else Path(link)
+        if not os.access(path, os.R_OK):
+            return _unreadable(pid, target)
+        return LogLocation(path=path, shown=target)
+    if stat.S_ISCHR(kind) and target == "/dev/null":
+        return LogLocation(
+            None,
+            target,
+            why=f"the master's {name} is /dev/null, so its log is thrown away",
+            hint="start gunicorn with --error-logfile PATH, or --error-logfile - and a standard error that is kept",
+        )
+    what = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: f"a terminal ({target})"}.get(
+        stat.S_IFMT(kind), target
+    )
+    return LogLocation(
+        path=None, shown=target, why=f"the master's {name} is {what}, which cannot be tailed", hint=_hint(pid)
+    )
+
+
+def _hint(pid: int) -> str:
+    """The command that yields this master's log: the container runtime's, else the journal's."""
+    try:
+        cgroup = Path(f"/proc/{pid}/cgroup").read_text()
+    except OSError:
+        cgroup = ""
+    if POD.search(cgroup):
+        return f"kubectl logs -f POD -c CONTAINER | gtdiag watch {pid} --log -"
+    container = CONTAINER_ID.search(cgroup)
+    if container:
+        runtime = "podman" if "libpod" in cgroup else "docker"
+        return f"{runtime} logs -f --since 10m {container[1][:12]} 2>&1 | gtdiag watch {pid} --log -"
+    unit = re.search(r"/([^/\n]+\.service)(?:/|$)", cgroup, re.MULTILINE)
+    if unit:
+        return f"journalctl -o json -f -u {unit[1]} | gtdiag watch {pid} --log -"
+    return f"{JOURNAL.format(pid=pid)} | gtdiag watch {pid} --log -   (or name the file: --log PATH)"
+
+
+def _unreadable(pid: int, shown: str) -> LogLocation:
+    return LogLocation(
+        path=None, shown=shown, why=f"the log {shown} may not be read by this user", hint=f"sudo gtdiag watch {pid}"
+    )
+
+
+def _open_file_targets(pid: int) -> list[str]:
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")  # noqa: PTH208
+    except OSError:
+        return []
+    targets = []
+    for name in names:
+        try:
+            targets.append(os.readlink(f"/proc/{pid}/fd/{name}"))  # noqa: PTH115
+        except OSError:
+            continue
+    return targets
+
+
+def _started_in(pid: int) -> str | None:
+    """The PWD the process was started with: gunicorn's own idea of its start folder (util.getcwd)."""
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return None
+    for entry in environment.split(b"\0"):
+        if entry.startswith(b"PWD=/"):
+            return entry[4:].decode("utf-8", "surrogateescape")
+    return None
+
+
+def _plain(path: Path, pid: int) -> Path:
+    """The same file by its ordinary name where that is the same file, so that it outlives the master."""
+    root = f"/proc/{pid}/root"
+    try:
+        if path.is_relative_to(f"/proc/{pid}/cwd"):
+            cwd = os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115
+            ordinary = Path(cwd) / path.relative_to(f"/proc/{pid}/cwd")
+        else:
+            ordinary = Path("/") / path.relative_to(root)
+        if ordinary.samefile(path):
+            return ordinary
+    except (OSError, ValueError):
+        pass
+    return path
+
+
+def _shown(path: Path, pid: int, error_log: str) -> str:
+    ordinary = _plain(path, pid)
+    return error_log if ordinary == path else str(ordinary)

@@ -1,0 +1,183 @@
+"""A master's pid to its version and effective settings: the arbiter object in its memory first, then the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gtdiag.collectors.clock import Clock
+from gtdiag.errors import GtdiagError
+from gtdiag.gunicorn.settings import Settings, read_settings
+from gtdiag.gunicorn.version import read_installed_version, read_python_version
+from gtdiag.model.events import CollectionGap, Event, MasterSettings
+from gtdiag.model.identity import Origin
+
+IN_MEMORY = (
+    "worker_class",
+    "graceful_timeout",
+    "preload_app",
+    "max_requests",
+    "errorlog",
+    "chdir",
+    "logconfig",
+    "wsgi_app",
+    "default_proc_name",
+)
+"""Settings read from the arbiter's `cfg.settings[NAME].value` (the same in 20.1.0 to 27.0.1)."""
+
+RESOLUTION_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class MasterFacts:
+    """What was found out about a master. `values` are gunicorn's settings by name; `problems` what may be wrong."""
+
+    version: str | None
+    python: str | None
+    values: dict[str, object]
+    application: str | None
+    working_directory: str | None
+    source: str
+    problems: tuple[str, ...] = ()
+    hint: str = ""
+
+    def number(self, name: str) -> float | None:
+        """A setting as a number."""
+        value = self.values.get(name)
+        with contextlib.suppress(TypeError, ValueError):
+            return None if value is None else float(value)  # type: ignore[arg-type]
+        return None
+
+    def text(self, name: str) -> str | None:
+        """A setting as text."""
+        value = self.values.get(name)
+        return value if isinstance(value, str) else None
+
+
+def read_master(pid: int, open_interpreter: Callable[[int], Any] | None = None) -> MasterFacts:
+    """Read a master's settings, the best source that can be read winning. Raises ProcessLookupError when it is gone."""
+    on_disk = read_settings(pid)
+    memory, version, python, why, hint = _read_memory(pid, open_interpreter or _open)
+    values = {**on_disk.values, **memory}
+    problems = [] if memory else list(on_disk.incomplete)
+    if problems and why:
+        problems.append(f"the arbiter's settings could not be read from memory: {why}")
+    try:
+        working_directory = os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115
+    except OSError:
+        working_directory = None
+    return MasterFacts(
+        version=version or read_installed_version(pid),
+        python=python or read_python_version(pid),
+        values=values,
+        application=_application(on_disk, memory),
+        working_directory=working_directory,
+        source="memory" if memory else on_disk.best_source,
+        problems=tuple(problems),
+        hint=hint,
+    )
+
+
+def master_events(pid: int, facts: MasterFacts, clock: Clock) -> list[Event]:
+    """The events that say it: MasterSettings, and one gap where a setting may be wrong."""
+    origin, at = Origin("master"), clock.now()
+    workers, max_requests = facts.number("workers"), facts.number("max_requests")
+    preload = facts.values.get("preload_app")
+    events: list[Event] = [
+        MasterSettings(
+            origin=origin,
+            at=at,
+            resolution_s=RESOLUTION_S,
+            master_pid=pid,
+            version=facts.version,
+            worker_class=facts.text("worker_class"),
+            workers=None if workers is None else int(workers),
+            timeout_s=facts.number("timeout"),
+            graceful_timeout_s=facts.number("graceful_timeout"),
+            preload=preload if isinstance(preload, bool) else None,
+            max_requests=None if max_requests is None else int(max_requests),
+            python=facts.python,
+            application=facts.application,
+            working_directory=facts.working_directory,
+            settings_source=facts.source,
+        )
+    ]
+    if facts.problems:
+        events.append(
+            CollectionGap(
+                origin=origin,
+                at=at,
+                resolution_s=RESOLUTION_S,
+                master_pid=pid,
+                what="settings",
+                why="; ".join(facts.problems),
+                hint=facts.hint or f"sudo gtdiag watch {pid}",
+            )
+        )
+    return events
+
+
+def _application(on_disk: Settings, memory: dict[str, object]) -> str | None:
+    if on_disk.application is not None:
+        return on_disk.application
+    for name in ("wsgi_app", "default_proc_name"):
+        # gunicorn sets default_proc_name to what it was told to load (wsgiapp.py of 19 to 27).
+        value = memory.get(name)
+        if isinstance(value, str) and value != "gunicorn":
+            return value
+    return None
+
+
+def _read_memory(
+    pid: int, open_interpreter: Callable[[int], Any]
+) -> tuple[dict[str, object], str | None, str | None, str, str]:
+    """Settings, gunicorn's version, Python's version, and why there are none."""
+    try:
+        interpreter = open_interpreter(pid)
+    except GtdiagError as error:
+        return {}, None, None, getattr(error, "why", "") or error.message, error.hint
+    except (OSError, ImportError) as error:
+        return {}, None, None, str(error), ""
+    values: dict[str, object] = {}
+    version: str | None = None
+    python: str | None = None
+    why = ""
+    try:
+        with contextlib.suppress(GtdiagError, OSError, ValueError):
+            version = interpreter.read_module_string("gunicorn", "__version__")
+        with contextlib.suppress(AttributeError):
+            python = _version_text(interpreter.version)
+        arbiter = interpreter.read_self_of_frame("run", "gunicorn/arbiter.py")
+        if arbiter is None:
+            why = "no arbiter is running in it yet"
+        else:
+            values = _arbiter_settings(arbiter)
+    except GtdiagError as error:
+        why = getattr(error, "why", "") or error.message
+    except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
+        why = str(error)
+    finally:
+        interpreter.close()
+    return values, version, python, why, ""
+
+
+def _arbiter_settings(arbiter: Any) -> dict[str, object]:
+    return {}
+
+
+def _version_text(version: object) -> str | None:
+    if isinstance(version, str):
+        return version
+    if isinstance(version, tuple):
+        return ".".join(str(part) for part in version[:3])
+    return None
+
+
+def _open(pid: int) -> Any:
+    # Imported when first needed: reading ELF files is no part of an ordinary start.
+    from gtdiag.interpreter import open_interpreter
+
+    return open_interpreter(pid)
