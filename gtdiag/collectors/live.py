@@ -170,6 +170,8 @@ class LiveCollector:
                     yield from self._sample()
                     # A machine that stood still does not have to catch up on missed intervals.
                     due_s = max(due_s + self._interval_s, now_s)
+                else:
+                    yield from self._see_deaths()
                 self._start_looks(pool)
                 reason = self._reason_to_end(began_s)
                 if reason is not None:
@@ -251,11 +253,11 @@ class LiveCollector:
             return  # the next sample sees that the master is gone
         except PermissionError:
             found = {}
+        for identity in [identity for identity in master.workers if identity not in found]:
+            yield from self._lose_worker(master, master.workers[identity])
         for identity, process in found.items():
             if identity not in master.workers:
                 yield self._admit(master, process)
-        for identity in [identity for identity in master.workers if identity not in found]:
-            yield from self._lose_worker(master, master.workers[identity])
         if self._host.heartbeats_denied(master.pid):
             yield from self._say_once(
                 master.pid,
@@ -270,6 +272,14 @@ class LiveCollector:
         elif master.without_workers_since_s is None:
             master.without_workers_since_s = now_s
         master.first_seen = False
+
+    def _see_deaths(self) -> Iterator[Event]:
+        """Between two samples: whether a worker that looked stuck has been killed, since the moment tells by whom."""
+        for master in self._masters.values():
+            stuck = [worker for worker in master.workers.values() if worker.hang.looked_at_s is not None]
+            for worker in stuck:
+                if not self._host.is_alive(worker.process.id.pid, worker.process.id.started_at_s or 0.0):
+                    yield from self._lose_worker(master, worker, resolution_s=TICK_S)
 
     def _admit(self, master: _WatchedMaster, process: WorkerProcess) -> Event:
         started_at_s = process.id.started_at_s or 0.0
@@ -286,14 +296,16 @@ class LiveCollector:
             master_pid=master.pid,
         )
 
-    def _lose_worker(self, master: _WatchedMaster, worker: _WatchedWorker) -> Iterator[Event]:
+    def _lose_worker(
+        self, master: _WatchedMaster, worker: _WatchedWorker, resolution_s: float | None = None
+    ) -> Iterator[Event]:
         del master.workers[worker.process.id]
         yield from self._finished_look(worker.hang, wait_s=0.1)
         self._host.forget(worker.process.id)
         yield WorkerExited(
             origin=Origin("process"),
             at=self._clock.now(),
-            resolution_s=self._interval_s,
+            resolution_s=self._interval_s if resolution_s is None else resolution_s,
             worker=worker.process.id,
             master_pid=master.pid,
             code=None,

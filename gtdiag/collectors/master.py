@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from gtdiag.collectors.clock import Clock
 from gtdiag.errors import GtdiagError
@@ -14,6 +14,9 @@ from gtdiag.gunicorn.settings import Settings, read_settings
 from gtdiag.gunicorn.version import read_installed_version, read_python_version
 from gtdiag.model.events import CollectionGap, Event, MasterSettings
 from gtdiag.model.identity import Origin
+
+if TYPE_CHECKING:
+    from gtdiag.interpreter import Interpreter, RemoteObject
 
 IN_MEMORY = (
     "worker_class",
@@ -57,7 +60,7 @@ class MasterFacts:
         return value if isinstance(value, str) else None
 
 
-def read_master(pid: int, open_interpreter: Callable[[int], Any] | None = None) -> MasterFacts:
+def read_master(pid: int, open_interpreter: Callable[[int], Interpreter] | None = None) -> MasterFacts:
     """Read a master's settings, the best source that can be read winning. Raises ProcessLookupError when it is gone."""
     on_disk = read_settings(pid)
     memory, version, python, why, hint = _read_memory(pid, open_interpreter or _open)
@@ -132,7 +135,7 @@ def _application(on_disk: Settings, memory: dict[str, object]) -> str | None:
 
 
 def _read_memory(
-    pid: int, open_interpreter: Callable[[int], Any]
+    pid: int, open_interpreter: Callable[[int], Interpreter]
 ) -> tuple[dict[str, object], str | None, str | None, str, str]:
     """Settings, gunicorn's version, Python's version, and why there are none."""
     try:
@@ -146,10 +149,9 @@ def _read_memory(
     python: str | None = None
     why = ""
     try:
-        with contextlib.suppress(GtdiagError, OSError, ValueError):
+        with contextlib.suppress(GtdiagError):
             version = interpreter.read_module_string("gunicorn", "__version__")
-        with contextlib.suppress(AttributeError):
-            python = _version_text(interpreter.version)
+        python = str(interpreter.version)
         arbiter = interpreter.read_self_of_frame("run", "gunicorn/arbiter.py")
         if arbiter is None:
             why = "no arbiter is running in it yet"
@@ -157,26 +159,34 @@ def _read_memory(
             values = _arbiter_settings(arbiter)
     except GtdiagError as error:
         why = getattr(error, "why", "") or error.message
-    except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
-        why = str(error)
     finally:
         interpreter.close()
     return values, version, python, why, ""
 
 
-def _arbiter_settings(arbiter: Any) -> dict[str, object]:
-    return {}
+def _arbiter_settings(arbiter: RemoteObject) -> dict[str, object]:
+    """Its own attributes where it has them (TTIN and TTOU change `num_workers` only there), else its `cfg`."""
+    values: dict[str, object] = {}
+    cfg = arbiter.attribute("cfg")
+    settings = cfg.attribute("settings") if cfg is not None else None
+    for name in IN_MEMORY if settings is not None else ():
+        setting = settings.item(name) if settings is not None else None
+        held = setting.attribute("value") if setting is not None else None
+        if held is None:
+            continue
+        value = held.value()
+        # A setting that is None must not hide behind what the command line says, nor a class behind its type's name.
+        if value is not None or held.type_name == "NoneType":
+            values[name] = value
+    for attribute, name in (("timeout", "timeout"), ("num_workers", "workers")):
+        held = arbiter.attribute(attribute)
+        value = held.value() if held is not None else None
+        if isinstance(value, (int, float)):
+            values[name] = value
+    return values if "timeout" in values else {}
 
 
-def _version_text(version: object) -> str | None:
-    if isinstance(version, str):
-        return version
-    if isinstance(version, tuple):
-        return ".".join(str(part) for part in version[:3])
-    return None
-
-
-def _open(pid: int) -> Any:
+def _open(pid: int) -> Interpreter:
     # Imported when first needed: reading ELF files is no part of an ordinary start.
     from gtdiag.interpreter import open_interpreter
 

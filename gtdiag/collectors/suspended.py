@@ -96,5 +96,4 @@ def _open(pid: int) -> OpenInterpreter:
     # Imported when first needed: reading ELF files is no part of an ordinary start.
     from gtdiag.interpreter import open_interpreter
 
-    interpreter: OpenInterpreter = open_interpreter(pid)
-    return interpreter
+    return open_interpreter(pid)
