@@ -42,7 +42,7 @@ def access_error(pid: int) -> InterpreterAccessError:
         why = "this host allows no process to look into another one (kernel.yama.ptrace_scope is 3)"
         hint = "only a reboot with another setting of kernel.yama.ptrace_scope changes that"
     elif _may_trace_anyone():
-        why = "the kernel refuses it although this process has CAP_SYS_PTRACE (another user namespace, or a security module)"
+        why = "the kernel refuses it despite CAP_SYS_PTRACE (another user namespace, or a security module)"
         hint = f"run gtdiag on the host, outside of this container: {as_root}"
     elif mine == 0:
         why = "this root user lacks the capability CAP_SYS_PTRACE, as in most containers"

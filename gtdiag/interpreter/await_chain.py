@@ -1,4 +1,4 @@
-"""Follows what a coroutine awaits, from its outermost frame to the future at the end, through tasks, gathers and waits."""
+"""Follows what a coroutine awaits, from its outermost frame to the future at the end, through tasks and gathers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gtdiag.model.stacks import Frame
 _MAX_STEPS = 4000
 _MAX_FRAMES = 1000
 _WRAPPED_AT = 16
-"""The first field behind the object header: what coroutine_wrapper, asend, athrow, anext_awaitable and FutureIter wrap."""
+"""The first field behind the object header: what each of `_WRAPPERS` wraps."""
 _PENDING = 0
 
 _GENERATORS = ("coroutine", "generator", "async_generator")
@@ -187,8 +187,7 @@ class AwaitChainReader:
         if found.waits_for is not None:
             return found.waits_for
         # A bare yield: the generator at the end of a chain hands a future (or nothing) to its task.
-        waiter = self._waiter(chain.driver) if chain.driver else 0
-        return waiter if waiter and waiter not in chain.seen else None
+        return self._waiter(chain.driver) or None
 
     def _add_running(self, chain: AwaitChain, frame: RawFrame) -> None:
         chain.running = True
@@ -246,10 +245,9 @@ class AwaitChainReader:
         if not frame.file.replace("\\", "/").endswith(_WAITING_FILES):
             return None
         for function, variable, attribute in _WAITS_FOR_OTHERS:
-            if frame.function != function and not frame.function.endswith("." + function):
-                # Up to 3.10 there is no qualified name: "__aexit__" alone has to do.
-                if "." not in function or frame.function != function.rpartition(".")[2]:
-                    continue
+            # Up to 3.10 there is no qualified name: "__aexit__" alone has to do.
+            if frame.function not in (function, function.rpartition(".")[2]):
+                continue
             held = self._frames.local(raw, variable)
             if held and attribute:
                 held = self._objects.attribute(held, attribute)
@@ -307,8 +305,7 @@ class AwaitChainReader:
                     place = address + 8 * awaited_at
                     chain.witnesses.append((place, fields[awaited_at].to_bytes(8, "little")))
                     return fields[awaited_at]
-            waiter = self._waiter(chain.driver) if chain.driver else 0
-            return waiter if waiter and waiter not in chain.seen else None
+            return self._waiter(chain.driver) or None
         chain.awaits = info.name
         chain.complete = False
         return None

@@ -1,4 +1,4 @@
-"""Finds the interpreter in a process: /proc/PID/maps and the ELF file behind a mapping give the address of _PyRuntime."""
+"""Finds the interpreter in a process: /proc/PID/maps and the ELF file of a mapping give the address of _PyRuntime."""
 
 from __future__ import annotations
 
@@ -105,8 +105,9 @@ def _read_range(stream: BinaryIO, offset: int, size: int) -> bytes:
 
 def read_image(stream: BinaryIO) -> InterpreterImage:
     """An ELF file to the addresses of the interpreter in it; `NotAnInterpreterError` when there is none."""
-    from elftools.common.exceptions import ELFError  # noqa: PLC0415 - 30 ms that only this path should pay
-    from elftools.elf.elffile import ELFFile  # noqa: PLC0415
+    # Imported here: it takes longer than everything else in this package together.
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
 
     try:
         elf: Any = ELFFile(stream)

@@ -14,7 +14,7 @@ _MAX_STACK_SLOTS = 20_000
 _CODE_UNIT_BYTES = 2
 _RESUME_PLACE_MASK = 3
 _RESUME_AFTER_YIELD_FROM = 2
-"""The argument of RESUME: 0 function start, 1 after yield, 2 after yield from, 3 after await (pycore_opcode_utils.h)."""
+"""The argument of RESUME: 0 function start, 1 after yield, 2 after yield from, 3 after await (CPython sources)."""
 
 
 class EmbeddedFrames:

@@ -1,4 +1,4 @@
-"""Turns code and frame addresses into frames with names and lines; how frames lie in memory is a `FrameFamily`'s business."""
+"""Turns code and frame addresses into frames with names and lines; a `FrameFamily` knows how frames lie in memory."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class CodeInfo:
 
 
 Witnesses = list[tuple[int, bytes]]
-"""What was read to follow a chain, to be read again at the end: only if it is still the same was the chain ever true."""
+"""What was read to follow a chain, read again at the end: only if it is still the same was the chain ever true."""
 
 
 class FrameFamily(Protocol):

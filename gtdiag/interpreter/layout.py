@@ -27,7 +27,7 @@ class RuntimeLayout:
 
 @dataclass(frozen=True, slots=True)
 class ThreadLayout:
-    """PyThreadState. `cframe` is set where the running frame hangs on a _PyCFrame (3.11, 3.12), at `current_frame` of it."""
+    """PyThreadState. Where `cframe` is set (3.11, 3.12), `current_frame` is an offset in the _PyCFrame it leads to."""
 
     next: int
     current_frame: int
@@ -38,7 +38,7 @@ class ThreadLayout:
 
 @dataclass(frozen=True, slots=True)
 class CodeLayout:
-    """PyCodeObject. `instructions`: the first instruction itself (3.11+), or the pointer to the bytes object (to 3.10)."""
+    """PyCodeObject. `instructions`: the first instruction itself (3.11+), or a pointer to a bytes object (to 3.10)."""
 
     filename: int
     name: int
@@ -165,10 +165,10 @@ def parse_layout(text: str, where: str = "layout") -> Layout:
     return layout
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def read_layout(version: str) -> Layout | None:
     """The layout of a version such as "3.11", or None where there is no file for it."""
-    file = resources.files("gtdiag.interpreter").joinpath("layouts", f"cpython-{version}.toml")
+    file = resources.files("gtdiag.interpreter").joinpath("layouts").joinpath(f"cpython-{version}.toml")
     if not file.is_file():
         return None
     return parse_layout(file.read_text(encoding="utf-8"), file.name)

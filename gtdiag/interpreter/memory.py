@@ -1,6 +1,6 @@
 """Turns addresses in another process into bytes: bounded reads of /proc/PID/mem through a page cache for one look.
 
-The process is neither stopped nor written to; `pread` on this file needs the same permission as a ptrace attach (proc(5)).
+The process is neither stopped nor written to; this file needs the same permission as a ptrace attach (proc(5)).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _U32 = struct.Struct("<I")
 
 
 class ProcessMemory:
-    """The memory of one process. Reads raise `UnreadableMemoryError`, or `InterpreterGoneError` when nothing is left."""
+    """The memory of one process. Reads raise `UnreadableMemoryError`, or `InterpreterGoneError` after its end."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -85,10 +85,11 @@ class ProcessMemory:
     def u64(self, address: int) -> int:
         """An unsigned 64-bit word (a pointer)."""
         offset = address & (PAGE_BYTES - 1)
+        value: int
         if offset <= PAGE_BYTES - 8:
-            value: int = _U64.unpack_from(self._page(address >> _PAGE_SHIFT), offset)[0]
-            return value
-        value = _U64.unpack(self.read(address, 8))[0]
+            (value,) = _U64.unpack_from(self._page(address >> _PAGE_SHIFT), offset)
+        else:
+            (value,) = _U64.unpack(self.read(address, 8))
         return value
 
     def i64(self, address: int) -> int:

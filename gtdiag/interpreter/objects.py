@@ -1,6 +1,7 @@
-"""Turns addresses of Python objects into types, strings, numbers, containers and attributes, without trusting any of them.
+"""Turns addresses of Python objects into types, strings, numbers, containers and attributes.
 
-Every check that fails raises `InconsistentReadError`: memory changes while it is read, and an address may be stale.
+None of them is trusted. Every check that fails raises `InconsistentReadError`: memory changes while it is read, and an
+address may be stale.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from gtdiag.interpreter.errors import InconsistentReadError, UnreadableMemoryErr
 from gtdiag.interpreter.layout import Layout
 from gtdiag.interpreter.memory import ProcessMemory, words
 
-# The same in every CPython from 3.8 to 3.13 (64-bit); the source is each version's Include/cpython/object.h and friends.
+# The same in every CPython from 3.8 to 3.13 (64-bit); the source is each version's headers.
 OB_TYPE = 8
 OB_SIZE = 16
 _TP_NAME, _TP_BASICSIZE, _TP_FLAGS, _TP_BASE, _TP_DICT, _TP_DICTOFFSET, _TP_MRO = 24, 32, 168, 256, 264, 288, 344
@@ -45,7 +46,7 @@ Simple = int | float | str | bytes | bool | None
 
 @dataclass(frozen=True, slots=True)
 class TypeInfo:
-    """A type as far as it is needed. `names`: its own and those of the bases that decide its memory (tp_base), nearest first."""
+    """A type as far as it is needed. `names`: its own and those of the bases that shape its memory (tp_base)."""
 
     address: int
     name: str
@@ -157,7 +158,8 @@ class ObjectReader:
         if not 0 <= count <= _MAX_INT_DIGITS:
             raise InconsistentReadError(f"an int of {count} digits at {address:#x}")
         digits = struct.unpack(f"<{count}I", self.memory.read(address + OB_SIZE + 8, 4 * count))
-        return sign * sum(digit << (_DIGIT_BITS * place) for place, digit in enumerate(digits))
+        value: int = sign * sum(digit << (_DIGIT_BITS * place) for place, digit in enumerate(digits))
+        return value
 
     def simple_value(self, address: int) -> Simple:
         """A number, string, bytes, bool or None; any other type gives None too (`type_of` tells which it was)."""

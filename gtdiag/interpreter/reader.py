@@ -182,9 +182,10 @@ class Interpreter:
                     ) from None
 
     def read_suspended(self, max_tasks: int = 20000, max_seconds: float = 10.0) -> SuspendedReading:
-        """Every asyncio task that is not done, with its await chain. Raises `InterpreterGoneError` at the process's end.
+        """Every asyncio task that is not done, with its await chain.
 
-        Bounded by a number of tasks and a time; `truncated` says that there was more.
+        Bounded by a number of tasks and a time; `truncated` says that there was more. Raises `InterpreterGoneError`
+        when the process has ended.
         """
         self._begin()
         return self._tasks.read(max_tasks, max_seconds)

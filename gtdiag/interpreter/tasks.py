@@ -21,7 +21,7 @@ _TRIES = 2
 
 @dataclass(frozen=True, slots=True)
 class SuspendedReading:
-    """One look at a process's suspended code. `problems`: what could not be read, in words; `truncated`: there was more."""
+    """One look at a process's suspended code. `problems`: what could not be read; `truncated`: there was more."""
 
     suspended: tuple[SuspendedCode, ...]
     truncated: bool = False

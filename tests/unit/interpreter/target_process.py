@@ -1,0 +1,77 @@
+"""Finds the CPython interpreters of this machine and starts small programs under them, to be read from outside."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+PROGRAMS = Path(__file__).parent / "programs"
+_ASK = (
+    "import sys, platform, sysconfig; print(platform.python_implementation(), '%d.%d' % sys.version_info[:2], "
+    "int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))))"
+)
+
+
+@functools.cache
+def interpreters() -> dict[str, str]:
+    """One CPython (with GIL) for each minor version found here: the one that runs the tests, PATH's, pyenv's, uv's."""
+    found: dict[str, str] = {}
+    candidates = [sys.executable]
+    candidates += [path for minor in range(8, 20) if (path := shutil.which(f"python3.{minor}"))]
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or Path.home() / ".local/share/uv/python")
+    for folder in (pyenv, uv):
+        candidates += sorted(str(path) for path in folder.glob("*/bin/python3"))
+    for path in candidates:
+        try:
+            answer = subprocess.run([path, "-c", _ASK], capture_output=True, text=True, timeout=20, check=False).stdout.split()
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if answer[:1] == ["CPython"] and answer[2] == "0":
+            found.setdefault(answer[1], path)
+    return found
+
+
+@functools.cache
+def can_import(python: str, module: str) -> bool:
+    """Whether a module is there for this interpreter."""
+    return subprocess.run([python, "-c", f"import {module}"], capture_output=True, timeout=30, check=False).returncode == 0
+
+
+class TargetProcess:
+    """A program that says one line of JSON on stdout when it stands as wanted, and ends when its stdin is closed."""
+
+    def __init__(self, python: str, *arguments: str | Path) -> None:
+        self.process = subprocess.Popen(
+            [python, "-X", "utf8", *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.pid = self.process.pid
+
+    def __enter__(self) -> TargetProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def told(self) -> Any:
+        """What the program says once it is ready."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "the program ended before it was ready"
+        return json.loads(line)
+
+    def say(self, line: str = "") -> None:
+        """A line on the program's stdin."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
