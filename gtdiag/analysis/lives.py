@@ -128,9 +128,15 @@ class WorkerLife:
         if text not in self.evidence and len(self.evidence) < _MAX_EVIDENCE:
             self.evidence.append(text)
 
+    def memory_sampled_s(self) -> float:
+        """Over how many seconds the memory was sampled."""
+        if self.first_rss is None or self.last_rss_at is None:
+            return 0.0
+        return (self.last_rss_at - self.first_rss[0]).total_seconds()
+
     def growth_bytes_per_s(self) -> float | None:
         """Growth of the resident memory over the time it was sampled; None under ten seconds of samples."""
-        if self.first_rss is None or self.last_rss_at is None or self.rss_bytes is None:
+        passed_s = self.memory_sampled_s()
+        if self.first_rss is None or self.rss_bytes is None or passed_s < 10.0:
             return None
-        passed_s = (self.last_rss_at - self.first_rss[0]).total_seconds()
-        return round((self.rss_bytes - self.first_rss[1]) / passed_s, 1) if passed_s >= 10.0 else None
+        return round((self.rss_bytes - self.first_rss[1]) / passed_s, 1)

@@ -1,7 +1,7 @@
 """One look at one worker (its threads, its suspended code, its sockets) to the call it is blocked in, if any.
 
-The order of evidence: what the main thread runs; if that is an event loop's own waiting, the suspended code that matters;
-if that waits for a thread, the pool thread. Then the catalog gives the category, the kernel and the sockets the rest.
+The order of evidence: what the main thread runs; if that is an event loop's own waiting, the suspended code that
+matters; if that waits for a thread, the pool thread. Then the catalog gives the category, kernel and sockets the rest.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _POOL_THREAD_MODULES = ("concurrent.futures.thread", "anyio._backends._asyncio",
 class Look:
     """The call a worker was blocked in at one moment, and how that is known.
 
-    `confidence` is that of this one look; several looks that agree raise it. `in_event_loop`: a synchronous call that the
-    event loop's thread itself runs, so that nothing else on the loop goes on.
+    `confidence` is that of this one look; several looks that agree raise it. `in_event_loop`: a synchronous call that
+    the event loop's thread itself runs, so that nothing else on the loop goes on.
     """
 
     category: Category
@@ -98,7 +98,7 @@ class LookReader:
             return self._read_suspended(evidence, ()) if evidence.suspended else None
         frames = self._ownership.own_frames(main.frames)
         if _waits_in_event_loop(frames):
-            # An application that starts a loop itself (asyncio.run at import) has frames outside the loop: they lead the path.
+            # An application that starts a loop itself (asyncio.run at import) has frames outside it: they lead the path.
             outside = frames[: _event_loop_start(frames)] if any(f.owner is Owner.APP for f in frames) else ()
             return self._read_suspended(evidence, outside)
         return self._conclude(

@@ -42,7 +42,7 @@ class CodeOwnership:
     """Tells application code from the rest, by path and by what gunicorn was told to load.
 
     Application code is what is neither standard library, nor in site-packages or dist-packages, nor gunicorn. A folder
-    made by `pip install --target` is recognised by gunicorn lying in it (every worker's stack begins in its arbiter.py);
+    made by `pip install --target` is recognised by gunicorn lying in it (every worker's stack begins in its arbiter);
     an application that is installed as a package, by being the module gunicorn was told to load.
     """
 

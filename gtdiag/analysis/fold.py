@@ -1,0 +1,453 @@
+"""Folds events, one at a time, into the lives of masters and workers: what a report is drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from gtdiag.analysis.blame import BlameTally
+from gtdiag.analysis.lives import Death, MasterLife, WorkerLife
+from gtdiag.analysis.look import LookEvidence, LookReader
+from gtdiag.analysis.ordering import SecondBuffer
+from gtdiag.analysis.ownership import CodeOwnership
+from gtdiag.analysis.population import Population
+from gtdiag.model import events
+from gtdiag.model.report import Gap, KernelOomRecord, Request
+from gtdiag.rules.thresholds import threshold
+
+_MAX_GAPS = 100
+_MAX_KERNEL_RECORDS = 1000
+
+
+@dataclass(slots=True)
+class PendingLook:
+    """A look whose parts (threads, suspended code, sockets) come as separate events."""
+
+    at: datetime | None
+    threads_seen: bool = False
+    suspended_seen: bool = False
+
+
+@dataclass(slots=True)
+class Observation:
+    """What is known of the observation as a whole."""
+
+    kind: str = "log"
+    files: tuple[str, ...] = ()
+    pid: int | None = None
+    given_timeout_s: float | None = None
+    started_at: datetime | None = None
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    ended: bool = False
+    end_reason: str | None = None
+    memory_limit_bytes: int | None = None
+    oom_kills_at_start: int | None = None
+    oom_kill_rises: list[datetime | None] = field(default_factory=list)
+    oom_kill_known: bool = False
+    kernel_kills: list[KernelOomRecord] = field(default_factory=list)
+    unowned_boot_failures: list[tuple[datetime | None, str, MasterLife | None]] = field(default_factory=list)
+    gaps: dict[tuple[str, str], Gap] = field(default_factory=dict)
+
+
+class Fold:
+    """The state of an analysis: the population, what is known of the observation, looks not complete yet."""
+
+    def __init__(self) -> None:
+        self.population = Population()
+        self.observation = Observation()
+        self._ownership = CodeOwnership()
+        self._looks = LookReader(self._ownership)
+        self._second = SecondBuffer()
+        self._pending: dict[int, PendingLook] = {}
+        self._handlers: dict[type[events.Event], Callable[[Any], None]] = {
+            events.ObservationStarted: self._on_observation_started,
+            events.ObservationEnded: self._on_observation_ended,
+            events.CollectionGap: self._on_gap,
+            events.MasterStarted: self._on_master_started,
+            events.MasterListening: self._on_master_named,
+            events.WorkerClassAnnounced: self._on_worker_class,
+            events.MasterSettings: self._on_master_settings,
+            events.MasterSignalled: self._on_master_signalled,
+            events.MasterShutDown: self._on_master_shut_down,
+            events.MasterHalted: self._on_master_halted,
+            events.MasterGone: self._on_master_gone,
+            events.WorkerBooted: self._on_booted,
+            events.WorkerProgressed: self._on_progressed,
+            events.WorkerReady: self._on_ready,
+            events.WorkerTimedOut: self._on_timed_out,
+            events.WorkerSignalled: self._on_signalled,
+            events.WorkerExited: self._on_exited,
+            events.WorkerExiting: self._on_exiting,
+            events.WorkerRecycled: self._on_recycled,
+            events.WorkerGracefulTimeout: self._on_graceful_timeout,
+            events.WorkerBootFailed: self._on_boot_failed,
+            events.TracebackLogged: self._on_traceback,
+            events.KernelOomKilled: self._on_kernel_oom,
+            events.HeartbeatSample: self._on_heartbeat,
+            events.ProcessSample: self._on_process,
+            events.StackSample: self._on_stack,
+            events.SuspendedSample: self._on_suspended,
+            events.SocketSample: self._on_sockets,
+            events.CgroupSample: self._on_cgroup,
+        }
+
+    def add(self, event: events.Event) -> None:
+        """Take the next event."""
+        for ordered in self._second.push(event):
+            self._apply(ordered)
+
+    def settle(self) -> None:
+        """Take in what is held back, so that a report covers everything added until now."""
+        for event in self._second.flush():
+            self._apply(event)
+        self.population.settle()
+
+    # --- the observation ---------------------------------------------------------------------------
+
+    def _apply(self, event: events.Event) -> None:
+        if event.at is not None:
+            seen = self.observation
+            if not self._is_backlog(event):
+                seen.first_at = min(seen.first_at or event.at, event.at)
+                seen.last_at = max(seen.last_at or event.at, event.at)
+        self._handlers[type(event)](event)
+
+    def _is_backlog(self, event: events.Event) -> bool:
+        """A line of a live master's log from before the watch began: it tells of boots, not of incidents of now."""
+        started = self.observation.started_at
+        if not self.population.live or started is None or event.at is None:
+            return False
+        return event.origin.source == "log" and event.at < started - timedelta(seconds=event.resolution_s)
+
+    def _on_observation_started(self, event: events.ObservationStarted) -> None:
+        seen = self.observation
+        seen.kind, seen.files, seen.pid = event.kind, event.files, event.pid
+        seen.given_timeout_s = event.timeout_s
+        self.population.live = event.kind == "live"
+        if event.kind == "live":
+            seen.started_at = event.at
+            if event.pid is not None:
+                self.population.masters.append(MasterLife(pid=event.pid, stream="", live=True))
+
+    def _on_observation_ended(self, event: events.ObservationEnded) -> None:
+        for life in self.population.workers:
+            self._finish_look(life)
+        self.observation.ended = True
+        self.observation.end_reason = event.reason
+
+    def _on_gap(self, event: events.CollectionGap) -> None:
+        gaps = self.observation.gaps
+        if len(gaps) < _MAX_GAPS:
+            gaps.setdefault((event.what, event.why), Gap(event.what, event.why, event.hint))
+
+    # --- the master --------------------------------------------------------------------------------
+
+    def _on_master_started(self, event: events.MasterStarted) -> None:
+        self.population.start_master(event, event.version)
+
+    def _on_master_named(self, event: events.Event) -> None:
+        self.population.master_of(event)
+
+    def _on_worker_class(self, event: events.WorkerClassAnnounced) -> None:
+        master = self.population.master_of(event) or self.population.latest_master(self.population.stream_of(event))
+        if master is not None:
+            master.worker_class = master.worker_class if master.live and master.worker_class else event.worker_class
+
+    def _on_master_settings(self, event: events.MasterSettings) -> None:
+        master = self.population.master_of(event)
+        if master is None:
+            return
+        master.live = True
+        for name in (
+            "version",
+            "worker_class",
+            "workers",
+            "timeout_s",
+            "graceful_timeout_s",
+            "preload",
+            "python",
+            "application",
+            "settings_source",
+        ):
+            value = getattr(event, name)
+            if value is not None:
+                setattr(master, name, value)
+        self._ownership.set_application(event.application, event.working_directory)
+
+    def _on_master_signalled(self, event: events.MasterSignalled) -> None:
+        master = self.population.master_of(event)
+        if master is not None:
+            master.add_signal(event.at, event.signal)
+
+    def _on_master_shut_down(self, event: events.MasterShutDown) -> None:
+        master = self.population.master_of(event)
+        if master is None or self._is_backlog(event):
+            return
+        if event.reason:
+            master.halted_reason, master.halted_at = event.reason, event.at
+        master.add_signal(event.at, "shutdown")
+        self.population.end_master(master, event.at)
+
+    def _on_master_halted(self, event: events.MasterHalted) -> None:
+        stream = self.population.stream_of(event)
+        masters = [m for m in self.population.masters if m.stream == stream]
+        named = [m for m in masters if event.master_pid is None or m.pid == event.master_pid]
+        # The reason comes after the shut-down line, so the master may have ended already.
+        master = named[-1] if named else self.population.master_of(event)
+        if master is not None and not self._is_backlog(event):
+            master.halted_reason, master.halted_at = event.reason, event.at
+            if master.ended_at is None:
+                self.population.end_master(master, event.at)
+        elif master is None:
+            self.observation.unowned_boot_failures.append((event.at, event.reason, None))
+
+    def _on_master_gone(self, event: events.MasterGone) -> None:
+        master = self.population.master_of(event)
+        if master is not None:
+            self.population.end_master(master, event.at)
+
+    # --- a worker's life ---------------------------------------------------------------------------
+
+    def _on_booted(self, event: events.WorkerBooted) -> None:
+        life = self.population.boot(event)
+        if self._is_backlog(event) and not life.seen_live:
+            life.from_backlog = True
+
+    def _on_progressed(self, event: events.WorkerProgressed) -> None:
+        life = self._life_of(event)
+        if life is not None and life.step != "ready":
+            life.step = event.step
+
+    def _on_ready(self, event: events.WorkerReady) -> None:
+        life = self._life_of(event)
+        if life is None or life.ready_at is not None:
+            return
+        life.ready_at = event.at
+        life.step = "ready"
+        if life.overdue_at is not None:
+            life.recovered_at = event.at
+        life.startup_blocked = life.tally.conclude(event.at)
+        life.tally = BlameTally()
+
+    def _on_timed_out(self, event: events.WorkerTimedOut) -> None:
+        life = self._life_of(event)
+        if life is None or life.timed_out:
+            return
+        life.timed_out = True
+        life.timed_out_at = event.at
+        self._note(life, event, f"WORKER TIMEOUT (pid:{life.pid})")
+
+    def _on_signalled(self, event: events.WorkerSignalled) -> None:
+        life = self._life_of(event)
+        if life is None:
+            return
+        earlier = life.death
+        life.death = Death(
+            at=earlier.at if earlier and earlier.at else event.at,
+            signal=event.signal,
+            perhaps_out_of_memory=event.perhaps_out_of_memory,
+            seen_in_log=True,
+        )
+        self._note(life, event, event.wording or f"died of {event.signal}")
+
+    def _on_exited(self, event: events.WorkerExited) -> None:
+        life = self._life_of(event)
+        if life is None:
+            return
+        in_log = event.origin.source == "log"
+        if life.death is None or (in_log and life.death.signal is None):
+            at = life.death.at if life.death and life.death.at else event.at
+            life.death = Death(at=at, code=event.code, seen_in_log=in_log)
+        if event.code is not None:
+            self._note(life, event, f"exited with code {event.code}")
+
+    def _on_exiting(self, event: events.WorkerExiting) -> None:
+        life = self._life_of(event)
+        if life is not None and not life.exiting:
+            life.exiting, life.exiting_at = True, event.at
+
+    def _on_recycled(self, event: events.WorkerRecycled) -> None:
+        life = self._life_of(event)
+        if life is not None:
+            life.recycled = True
+
+    def _on_graceful_timeout(self, event: events.WorkerGracefulTimeout) -> None:
+        life = self._life_of(event)
+        if life is not None:
+            life.graceful_timeout = True
+
+    def _on_boot_failed(self, event: events.WorkerBootFailed) -> None:
+        if self._is_backlog(event):
+            return
+        life = self.population.worker_of(event) if event.worker else self._unexplained_boot(event)
+        if life is None:
+            stream = self.population.stream_of(event)
+            master = self.population.master_of(event) or self.population.latest_master(stream)
+            self.observation.unowned_boot_failures.append((event.at, event.reason, master))
+        elif life.boot_failure is None:
+            life.boot_failure, life.boot_failed_at = event.reason, event.at
+            self._note(life, event, event.reason)
+
+    def _unexplained_boot(self, event: events.Event) -> WorkerLife | None:
+        """A loading error without a pid belongs to a worker that is starting and of which nothing else is known."""
+        starting = [
+            life
+            for life in self.population.current_workers(self.population.stream_of(event))
+            if life.boot_failure is None and life.ready_at is None and not life.timed_out
+        ]
+        return starting[0] if starting else None
+
+    def _on_traceback(self, event: events.TracebackLogged) -> None:
+        if self._is_backlog(event) or not (event.interrupted or event.no_uri_read):
+            return
+        life = self._life_of(event) if event.worker else self._only_recent_time_out(event)
+        if life is None or (not event.interrupted and not life.timed_out):
+            return
+        look = self._looks.read_traceback(event.frames, event.no_uri_read)
+        if look is not None:
+            life.traceback_look = look
+        life.traceback_shows_request = event.kind == "abort" and bool(event.header)
+        if event.path is not None:
+            life.request = Request(event.method, event.path)
+        self._note(life, event, event.header or "the interrupted worker's own traceback")
+
+    def _only_recent_time_out(self, event: events.Event) -> WorkerLife | None:
+        """A dump without a pid belongs to the one worker that has just timed out, if there is just one."""
+        candidates = [
+            life
+            for life in self.population.current_workers(self.population.stream_of(event))
+            if life.timed_out and life.traceback_look is None and _within(life.timed_out_at, event.at, "log_join_s")
+        ]
+        return candidates[0] if len(candidates) == 1 else None
+
+    def _on_kernel_oom(self, event: events.KernelOomKilled) -> None:
+        record = KernelOomRecord(at=event.at, pid=event.pid, process=event.process, worker=False)
+        if len(self.observation.kernel_kills) < _MAX_KERNEL_RECORDS and record not in self.observation.kernel_kills:
+            self.observation.kernel_kills.append(record)
+
+    # --- samples -----------------------------------------------------------------------------------
+
+    def _on_heartbeat(self, event: events.HeartbeatSample) -> None:
+        life = self._life_of(event)
+        if life is None:
+            return
+        self._finish_look(life)
+        if event.ever and event.at is not None and self._has_beaten_again(life, event):
+            if life.timed_out and not _within(life.timed_out_at, event.at, "abort_grace_s"):
+                life.recovered_at = life.recovered_at or event.at
+            elif life.ready_at is not None and not life.timed_out:
+                life.tally = BlameTally()
+        life.heartbeat_age_s = event.age_s
+        life.heartbeat_ever = event.ever
+        life.heartbeat_at = event.at
+        timeout_s = life.master.timeout_s if life.master else None
+        if event.ever is False and timeout_s and event.age_s > timeout_s and life.overdue_at is None:
+            life.overdue_at = event.at
+
+    def _has_beaten_again(self, life: WorkerLife, event: events.HeartbeatSample) -> bool:
+        if life.heartbeat_at is None or life.heartbeat_age_s is None or event.at is None:
+            return False
+        earlier_beat = life.heartbeat_at - timedelta(seconds=life.heartbeat_age_s)
+        beat = event.at - timedelta(seconds=event.age_s)
+        return (beat - earlier_beat).total_seconds() > 0.2  # both ages are read a few milliseconds apart from `at`
+
+    def _on_process(self, event: events.ProcessSample) -> None:
+        life = self._life_of(event)
+        if life is None:
+            return
+        life.rss_bytes = event.rss_bytes
+        life.peak_rss_bytes = max(event.peak_rss_bytes or 0, life.peak_rss_bytes or 0, event.rss_bytes)
+        life.cpu_percent = event.cpu_percent if event.cpu_percent is not None else life.cpu_percent
+        life.kernel_function = event.syscall or event.wchan
+        if event.at is not None:
+            life.first_rss = life.first_rss or (event.at, event.rss_bytes)
+            life.last_rss_at = event.at
+
+    def _on_stack(self, event: events.StackSample) -> None:
+        life = self._life_of(event)
+        if life is not None:
+            self._finish_look(life)
+            self._pending[id(life)] = PendingLook(event.at, threads_seen=True)
+            life.threads, life.suspended, life.connections = event.threads, (), life.connections
+
+    def _on_suspended(self, event: events.SuspendedSample) -> None:
+        life = self._life_of(event)
+        if life is None:
+            return
+        pending = self._pending.get(id(life))
+        if pending is None or pending.suspended_seen:
+            self._finish_look(life)
+            life.threads = ()
+            pending = self._pending[id(life)] = PendingLook(event.at)
+        pending.suspended_seen = True
+        life.suspended = event.suspended
+
+    def _on_sockets(self, event: events.SocketSample) -> None:
+        life = self._life_of(event)
+        if life is not None:
+            life.connections = event.connections
+
+    def _finish_look(self, life: WorkerLife) -> None:
+        pending = self._pending.pop(id(life), None)
+        if pending is None:
+            return
+        look = self._looks.read_look(
+            LookEvidence(
+                threads=life.threads if pending.threads_seen else (),
+                suspended=life.suspended if pending.suspended_seen else (),
+                connections=life.connections,
+                kernel_function=life.kernel_function,
+                in_startup=life.ready_at is None and life.heartbeat_ever is not True,
+            )
+        )
+        life.tally.add(look, pending.at)
+
+    def _on_cgroup(self, event: events.CgroupSample) -> None:
+        seen = self.observation
+        seen.memory_limit_bytes = event.limit_bytes
+        if event.oom_kill is None:
+            return
+        seen.oom_kill_known = True
+        if seen.oom_kills_at_start is None:
+            seen.oom_kills_at_start = event.oom_kill
+        risen = event.oom_kill - seen.oom_kills_at_start
+        while len(seen.oom_kill_rises) < min(risen, _MAX_KERNEL_RECORDS):
+            seen.oom_kill_rises.append(event.at)
+
+    # --- finding and noting ------------------------------------------------------------------------
+
+    def _life_of(self, event: events.Event) -> WorkerLife | None:
+        """The life an event is about. What a live master's log says of before the watch only tells of boots."""
+        if self._is_backlog(event):
+            return self._backlog_life_of(event)
+        life = self.population.worker_of(event)
+        if life is not None and not isinstance(event, _SAMPLES):
+            self._finish_look(life)
+        return life
+
+    def _backlog_life_of(self, event: events.Event) -> WorkerLife | None:
+        life = self.population.worker_of(event, create=False)
+        if life is None or isinstance(event, (events.WorkerProgressed, events.WorkerReady)):
+            return life
+        if not life.seen_live:
+            life.replaced = True  # it timed out, died or left before anybody watched
+        return None
+
+    def _note(self, life: WorkerLife, event: events.Event, what: str) -> None:
+        origin = event.origin
+        where = f" ({origin.file}:{origin.line})" if origin.file and origin.line else ""
+        when = f"{event.at:%Y-%m-%d %H:%M:%S%z} " if event.at else ""
+        life.add_evidence(f"{when}{what}{where}")
+
+
+_SAMPLES = (events.StackSample, events.SuspendedSample, events.SocketSample, events.ProcessSample)
+
+
+def _within(one: datetime | None, other: datetime | None, threshold_name: str) -> bool:
+    """Whether two moments are at most a threshold apart; moments that are not known are taken to be."""
+    if one is None or other is None:
+        return True
+    return abs((other - one).total_seconds()) <= threshold(threshold_name)

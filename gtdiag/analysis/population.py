@@ -1,0 +1,186 @@
+"""Which master and which worker life an event is about: pids come back, logs and processes name lives differently."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from gtdiag.analysis.lives import MasterLife, WorkerLife
+from gtdiag.model.events import Event
+from gtdiag.rules.thresholds import threshold
+
+_MAX_ENDED_LIVES = 20_000  # of workers that came and went without trouble; bounds memory over days
+
+
+class Population:
+    """All masters and workers seen, and the look-up from an event to the life it belongs to.
+
+    Live, everything is one stream: the watched master's. In logs, each replica named by the line prefixes is one.
+    """
+
+    def __init__(self) -> None:
+        self.masters: list[MasterLife] = []
+        self.workers: list[WorkerLife] = []
+        self.live = False
+        self._current: dict[tuple[str, int], WorkerLife] = {}
+
+    def stream_of(self, event: Event) -> str:
+        """The replica an event belongs to."""
+        return "" if self.live else event.origin.stream
+
+    def start_master(self, event: Event, version: str) -> MasterLife:
+        """A `Starting gunicorn` line: a new master, unless the line is one that was doubled on its way."""
+        stream = self.stream_of(event)
+        known = self._find_master(stream, event.master_pid)
+        if known is not None and (known.version is None and known.live):
+            known.version = version
+            return known
+        if known is not None and known.ended_at is None and known.started_at == event.at and known.version == version:
+            return known
+        if known is not None and known.live:
+            return known
+        if known is not None and known.ended_at is None:
+            self.end_master(known, event.at)
+        master = MasterLife(pid=event.master_pid, stream=stream, version=version, started_at=event.at)
+        self.masters.append(master)
+        return master
+
+    def master_of(self, event: Event) -> MasterLife | None:
+        """The master an event names by its pid; made when it is new. None when the event names none."""
+        if event.master_pid is None:
+            return None
+        stream = self.stream_of(event)
+        master = self._find_master(stream, event.master_pid)
+        if master is None:
+            master = MasterLife(pid=event.master_pid, stream=stream)
+            self.masters.append(master)
+        master.last_seen_at = event.at or master.last_seen_at
+        return master
+
+    def latest_master(self, stream: str) -> MasterLife | None:
+        """The master that started last in a stream and has not shut down."""
+        return next((m for m in reversed(self.masters) if m.stream == stream and m.ended_at is None), None)
+
+    def end_master(self, master: MasterLife, at: datetime | None) -> None:
+        """The master is gone, and so are its workers."""
+        master.ended_at = at or master.last_seen_at
+        for worker in self.workers_of(master):
+            worker.replaced = True
+
+    def workers_of(self, master: MasterLife) -> Iterator[WorkerLife]:
+        """The lives of a master's workers that are not known to have ended."""
+        return (worker for worker in self._current.values() if worker.master is master and worker.death is None)
+
+    def boot(self, event: Event) -> WorkerLife:
+        """A worker's boot, seen in the log or as a new process, or both."""
+        assert event.worker is not None
+        key = (self.stream_of(event), event.worker.pid)
+        known = self._current.get(key)
+        if known is not None and self._is_same_boot(known, event):
+            self._join_boot(known, event)
+            return known
+        if known is not None:
+            known.replaced = True
+        life = self._new_life(key, event)
+        life.booted_at = event.at
+        life.step = "booted"
+        return life
+
+    def worker_of(self, event: Event, *, create: bool = True) -> WorkerLife | None:
+        """The life an event is about; one that is seen for the first time is made when `create` is true."""
+        if event.worker is None:
+            return None
+        key = (self.stream_of(event), event.worker.pid)
+        life = self._current.get(key)
+        started = event.worker.started_at_s
+        if life is not None and started is not None and life.started_at_s not in (None, started):
+            life.replaced = True
+            life = None
+        if life is not None and life.death is not None and not self._is_late_line(life, event):
+            life = None
+        if life is None:
+            if not create:
+                return None
+            life = self._new_life(key, event)
+        if started is not None:
+            life.started_at_s = started
+        self._mark_seen(life, event)
+        return life
+
+    def current_workers(self, stream: str) -> list[WorkerLife]:
+        """The latest life of each pid of a stream, oldest first."""
+        return [life for (where, _), life in self._current.items() if where == stream]
+
+    def settle(self) -> None:
+        """Give each life without a master the only one it can belong to, and number the lives of each master."""
+        for life in self.workers:
+            if life.master is None:
+                candidates = [m for m in self.masters if m.stream == life.stream]
+                if len(candidates) == 1:
+                    life.master = candidates[0]
+        counts: dict[int, int] = {}
+        for life in self.workers:
+            owner = id(life.master)
+            counts[owner] = counts.get(owner, 0) + 1
+            life.ordinal = counts[owner]
+
+    def _new_life(self, key: tuple[str, int], event: Event) -> WorkerLife:
+        assert event.worker is not None
+        master = self.master_of(event) or self.latest_master(key[0])
+        life = WorkerLife(pid=event.worker.pid, stream=key[0], master=master, first_seen_at=event.at)
+        life.started_at_s = event.worker.started_at_s
+        self._mark_seen(life, event)
+        self._current.pop(key, None)  # so that the order of the dictionary stays the order of the boots
+        self._current[key] = life
+        self.workers.append(life)
+        if len(self.workers) > _MAX_ENDED_LIVES:
+            self._forget_uneventful()
+        return life
+
+    def _mark_seen(self, life: WorkerLife, event: Event) -> None:
+        life.last_seen_at = event.at or life.last_seen_at
+        if event.origin.source == "log":
+            life.seen_in_log = True
+        else:
+            life.seen_live = True
+        if event.master_pid is not None and (life.master is None or life.master.pid != event.master_pid):
+            life.master = self.master_of(event)
+
+    def _find_master(self, stream: str, pid: int | None) -> MasterLife | None:
+        return next((m for m in reversed(self.masters) if m.stream == stream and m.pid == pid and not m.ended_at), None)
+
+    def _is_same_boot(self, known: WorkerLife, event: Event) -> bool:
+        assert event.worker is not None
+        if known.death is not None or known.replaced:
+            return False
+        if event.worker.started_at_s is not None and known.started_at_s is not None:
+            return event.worker.started_at_s == known.started_at_s
+        in_log = event.origin.source == "log"
+        if in_log == known.seen_in_log and in_log != known.seen_live:
+            return False  # two boot lines of one pid are two lives; so are two processes
+        if known.booted_at is None or event.at is None:
+            return True
+        apart_s = abs((event.at - known.booted_at).total_seconds())
+        # A worker that was there before the watch began was booted, in the log, at any time before.
+        return apart_s <= threshold("log_join_s") or (in_log and event.at < known.booted_at) or known.from_backlog
+
+    def _join_boot(self, known: WorkerLife, event: Event) -> None:
+        if event.worker is not None and event.worker.started_at_s is not None:
+            known.started_at_s = event.worker.started_at_s
+        if known.booted_at is None or (event.at is not None and event.at < known.booted_at):
+            known.booted_at = event.at
+        self._mark_seen(known, event)
+
+    def _is_late_line(self, life: WorkerLife, event: Event) -> bool:
+        """Whether an event after a worker's end still belongs to it: lines shuffled in their second, a doubled line."""
+        if event.at is None or life.death is None or life.death.at is None:
+            return True
+        return (event.at - life.death.at).total_seconds() <= threshold("log_join_s")
+
+    def _forget_uneventful(self) -> None:
+        current = {id(life) for life in self._current.values()}
+        self.workers = [
+            life
+            for life in self.workers
+            if id(life) in current or life.timed_out or life.overdue_at or life.boot_failure or life.tally.looks
+        ]

@@ -1,0 +1,217 @@
+"""The state of a fold to a report: judges every life, finds the patterns, draws the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from gtdiag import __version__
+from gtdiag.analysis.fold import Fold
+from gtdiag.analysis.judging import Judge, Judgement
+from gtdiag.analysis.lives import MasterLife, WorkerLife
+from gtdiag.analysis.patterns import find_patterns
+from gtdiag.analysis.verdict import draw_verdict
+from gtdiag.model.report import (
+    GunicornFacts,
+    Incident,
+    IncidentKind,
+    KernelOomRecord,
+    KilledBy,
+    Period,
+    Phase,
+    Report,
+    Source,
+    Worker,
+    WorkerEnd,
+)
+
+
+def draw_report(fold: Fold) -> Report:
+    """The report of everything folded until now."""
+    fold.settle()
+    seen = fold.observation
+    judge = Judge(seen)
+    judgements = [judge.judge(life) for life in fold.population.workers if not _only_in_backlog(life)]
+    patterns = find_patterns(judgements, judge)
+    incidents = _number(
+        [_incident_of(j) for j in judgements if j.kind is not None]
+        + _unowned_boot_failures(fold, judgements)
+        + _kernel_kills_of_unseen_workers(fold, judgements)
+    )
+    workers = tuple(_worker_of(j) for j in judgements)
+    masters = tuple(_facts_of(master, judge, fold) for master in fold.population.masters)
+    facts = _leading_master(masters, fold)
+    gaps = tuple(seen.gaps.values())
+    return Report(
+        gtdiag_version=__version__,
+        source=Source(seen.kind, seen.pid, seen.files),
+        gunicorn=facts,
+        period=Period(seen.first_at, seen.last_at),
+        workers=workers,
+        incidents=incidents,
+        patterns=patterns,
+        verdict=draw_verdict(incidents, patterns, workers, facts, gaps),
+        gaps=gaps,
+        masters=masters,
+        kernel_oom_kills=_kernel_records(fold, judgements),
+    )
+
+
+def _only_in_backlog(life: WorkerLife) -> bool:
+    """A worker of before the watch began that was gone by then."""
+    return life.from_backlog and not life.seen_live
+
+
+def _worker_of(judgement: Judgement) -> Worker:
+    life = judgement.life
+    ended = judgement.end is not WorkerEnd.RUNNING
+    startup_s = None
+    if life.ready_at is not None and life.booted_at is not None:
+        startup_s = max(0.0, round((life.ready_at - life.booted_at).total_seconds(), 3))
+    phase = Phase.EXITED if ended else (judgement.phase or Phase.SERVING)
+    return Worker(
+        pid=life.pid,
+        ordinal=life.ordinal,
+        master_pid=life.master.pid if life.master else None,
+        phase=phase,
+        booted_at=life.booted_at,
+        ready_at=life.ready_at,
+        startup_s=startup_s,
+        ended_at=life.ended_at if ended else None,
+        end=judgement.end,
+        end_signal=life.death.signal if life.death else None,
+        end_code=life.death.code if life.death else None,
+        heartbeat_age_s=life.heartbeat_age_s,
+        first_heartbeat_seen=life.heartbeat_ever,
+        rss_bytes=life.rss_bytes,
+        peak_rss_bytes=life.peak_rss_bytes,
+        growth_bytes_per_s=life.growth_bytes_per_s(),
+        cpu_percent=life.cpu_percent,
+        startup_step=life.step,
+        request=life.request,
+        blocked=judgement.blocked,
+    )
+
+
+def _incident_of(judgement: Judgement) -> Incident:
+    assert judgement.kind is not None
+    life = judgement.life
+    return Incident(
+        id="",
+        kind=judgement.kind,
+        pid=life.pid,
+        ordinal=life.ordinal,
+        master_pid=life.master.pid if life.master else None,
+        at=judgement.at,
+        resolved_at=judgement.resolved_at,
+        phase=judgement.phase,
+        killed_by=judgement.killed_by,
+        summary=judgement.summary,
+        blocked=judgement.blocked,
+        request=life.request,
+        memory=judgement.memory,
+        evidence=judgement.evidence,
+    )
+
+
+def _unowned_boot_failures(fold: Fold, judgements: list[Judgement]) -> list[Incident]:
+    """Failed boots of which no worker is known: a loading error or a halting master without a worker's line."""
+    found = []
+    explained = {id(j.life.master) for j in judgements if j.kind is IncidentKind.BOOT_FAILURE}
+    for at, reason, master in fold.observation.unowned_boot_failures:
+        found.append(_boot_failure(at, reason, master))
+        explained.add(id(master))
+    for master in fold.population.masters:
+        if master.halted_reason is not None and id(master) not in explained:
+            found.append(_boot_failure(master.halted_at, master.halted_reason, master))
+    return found
+
+
+def _boot_failure(at: datetime | None, reason: str, master: MasterLife | None) -> Incident:
+    return Incident(
+        id="",
+        kind=IncidentKind.BOOT_FAILURE,
+        pid=None,
+        ordinal=None,
+        master_pid=master.pid if master else None,
+        at=at,
+        resolved_at=None,
+        phase=Phase.STARTUP,
+        killed_by=KilledBy.NONE,
+        summary=f"a worker failed to boot: {reason}",
+    )
+
+
+def _kernel_kills_of_unseen_workers(fold: Fold, judgements: list[Judgement]) -> list[Incident]:
+    """The kernel's records of killed gunicorn processes that no line of gunicorn's speaks of."""
+    known = {j.life.pid for j in judgements}
+    by_kernel = [j for j in judgements if j.killed_by is KilledBy.KERNEL_OOM]
+    found = []
+    for record in fold.observation.kernel_kills:
+        is_gunicorn = record.process is not None and "gunicorn" in record.process
+        if not is_gunicorn or record.pid in known or _explained_by(record, by_kernel):
+            continue
+        found.append(
+            Incident(
+                id="",
+                kind=IncidentKind.OOM_KILL,
+                pid=record.pid,
+                ordinal=None,
+                master_pid=None,
+                at=record.at,
+                resolved_at=None,
+                phase=None,
+                killed_by=KilledBy.KERNEL_OOM,
+                summary=f"the kernel killed process {record.pid} ({record.process}): out of memory",
+            )
+        )
+    return found
+
+
+def _explained_by(record: KernelOomRecord, by_kernel: list[Judgement]) -> bool:
+    return any(j.at is None or record.at is None or abs((j.at - record.at).total_seconds()) <= 5.0 for j in by_kernel)
+
+
+def _kernel_records(fold: Fold, judgements: list[Judgement]) -> tuple[KernelOomRecord, ...]:
+    killed = {j.life.pid for j in judgements if j.killed_by is KilledBy.KERNEL_OOM}
+    return tuple(
+        KernelOomRecord(
+            at=record.at,
+            pid=record.pid,
+            process=record.process,
+            worker=record.pid in killed or (record.process is not None and "gunicorn" in record.process),
+        )
+        for record in fold.observation.kernel_kills
+    )
+
+
+def _number(incidents: list[Incident]) -> tuple[Incident, ...]:
+    """Incidents in the order of time, with their ids."""
+    ordered = sorted(incidents, key=lambda i: (i.at is None, i.at.timestamp() if i.at else 0.0, i.pid or 0))
+    return tuple(replace(incident, id=f"i{number}") for number, incident in enumerate(ordered, start=1))
+
+
+def _facts_of(master: MasterLife, judge: Judge, fold: Fold) -> GunicornFacts:
+    return GunicornFacts(
+        version=master.version,
+        master_pid=master.pid,
+        worker_class=master.worker_class,
+        workers=master.workers,
+        timeout_s=judge.known_timeout_s(master),
+        graceful_timeout_s=master.graceful_timeout_s,
+        preload=master.preload,
+        python=master.python,
+        application=master.application,
+        settings_source=master.settings_source,
+        started_at=master.started_at,
+        ended_at=master.ended_at,
+        stream=master.stream,
+    )
+
+
+def _leading_master(masters: tuple[GunicornFacts, ...], fold: Fold) -> GunicornFacts:
+    """The master the report is about: the watched one, or the last one in a log."""
+    watched = [m for m in masters if fold.observation.pid is not None and m.master_pid == fold.observation.pid]
+    if watched:
+        return watched[-1]
+    return masters[-1] if masters else GunicornFacts()

@@ -1,0 +1,192 @@
+"""The findings to one or two sentences that an SRE can paste into a chat, and the remedies that fit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from gtdiag.analysis.wording import count_of, describe_blocked, name_call, seconds_in_words
+from gtdiag.model.report import (
+    Blocked,
+    Confidence,
+    Gap,
+    GunicornFacts,
+    Incident,
+    IncidentKind,
+    KilledBy,
+    Pattern,
+    PatternKind,
+    Phase,
+    Remedy,
+    Verdict,
+    Worker,
+)
+from gtdiag.rules.remedies import RemedyConditions, choose_remedies
+
+_ORDER = list(Confidence)
+
+
+def draw_verdict(
+    incidents: Sequence[Incident],
+    patterns: Sequence[Pattern],
+    workers: Sequence[Worker],
+    facts: GunicornFacts,
+    gaps: Sequence[Gap],
+) -> Verdict:
+    """The verdict of a whole report."""
+    if not incidents and not patterns:
+        return _nothing_found(workers, gaps)
+    sentences = _startup_sentences(incidents, patterns, facts) or _incident_sentences(incidents)
+    sentences += _other_sentences(incidents, patterns)
+    confidence = _confidence(incidents, patterns)
+    return Verdict(" ".join(sentences[:4]), confidence, _remedies(incidents, patterns, facts))
+
+
+def _nothing_found(workers: Sequence[Worker], gaps: Sequence[Gap]) -> Verdict:
+    running = sum(1 for worker in workers if worker.end.value == "running")
+    starting = sum(1 for worker in workers if worker.end.value == "running" and worker.phase is Phase.STARTUP)
+    words = f"Nothing found: no time-out, hang, kill or failed boot among {count_of(len(workers), 'worker')}"
+    if starting:
+        words += f"; {starting} of {running} still starting up"
+    blind = sorted({gap.what for gap in gaps})
+    if blind:
+        words += f". Not everything could be looked at ({', '.join(blind)}): see the gaps"
+    return Verdict(words + ".", Confidence.MEDIUM if blind or starting else Confidence.HIGH)
+
+
+def _startup_sentences(incidents: Sequence[Incident], patterns: Sequence[Pattern], facts: GunicornFacts) -> list[str]:
+    """The sentences for workers that do not get through their start-up: what this tool was made for."""
+    contention = [p for p in patterns if p.kind is PatternKind.STARTUP_CONTENTION]
+    silent = next((p for p in patterns if p.kind is PatternKind.SILENT_STARTUP_HANG), None)
+    loop = next((p for p in patterns if p.kind is PatternKind.RESTART_LOOP), None)
+    if not (contention or silent or loop):
+        return []
+    sentences = []
+    if contention:
+        main = max(contention, key=lambda pattern: len(pattern.pids))
+        blocked = _blame_of(incidents, main)
+        call = describe_blocked(blocked) if blocked else f"{main.call} ({main.category.value if main.category else ''})"
+        held = f" for {seconds_in_words(blocked.seconds)}" if blocked and blocked.seconds else ""
+        still = "are" if silent or not loop else "were"
+        sentences.append(f"{len(main.pids)} of {main.of_workers} workers {still} blocked in {call}{held} in start-up.")
+    else:
+        sentences += _incident_sentences(
+            [i for i in incidents if i.phase is Phase.STARTUP or i.kind is IncidentKind.WORKER_TIMEOUT]
+        )
+    if silent:
+        version = f"gunicorn {facts.version}" if facts.version else "this gunicorn"
+        sentences.append(
+            f"{version} never times out a worker before its first heartbeat: nothing is logged, and nothing will kill "
+            "and restart them."
+        )
+    if loop:
+        every = f" every {seconds_in_words(loop.period_s)}" if loop.period_s else ""
+        timeout = f" after {seconds_in_words(facts.timeout_s)} without a heartbeat" if facts.timeout_s else ""
+        if any(i.kind is IncidentKind.WORKER_TIMEOUT for i in incidents):
+            sentences.append(
+                f"gunicorn kills them{timeout} and starts them again: a restart loop, {loop.cycles} cycles so far{every}."
+            )
+        else:
+            sentences.append(f"Restart loop: {loop.summary}.")
+    return sentences
+
+
+def _blame_of(incidents: Sequence[Incident], pattern: Pattern) -> Blocked | None:
+    """The best-proven blame among a pattern's workers."""
+    blames = [
+        i.blocked for i in incidents if i.pid in pattern.pids and i.blocked and i.blocked.category is pattern.category
+    ]
+    return min(blames, key=lambda b: (_ORDER.index(b.confidence), -(b.seconds or 0.0)), default=None)
+
+
+def _incident_sentences(incidents: Sequence[Incident]) -> list[str]:
+    """One sentence for each kind of trouble, the most frequent first."""
+    groups: Counter[tuple[IncidentKind, str | None]] = Counter()
+    example: dict[tuple[IncidentKind, str | None], Incident] = {}
+    for incident in incidents:
+        key = (incident.kind, name_call(incident.blocked) if incident.blocked else None)
+        groups[key] += 1
+        example.setdefault(key, incident)
+    return [_group_sentence(example[key], number) for key, number in groups.most_common(3)]
+
+
+def _group_sentence(incident: Incident, number: int) -> str:
+    if number == 1:
+        summary = incident.summary[:1].upper() + incident.summary[1:]
+        return summary + ("; it went on by itself." if incident.resolved_at else ".")
+    words = _KIND_WORDS[incident.kind]
+    text = f"{number} workers {words}"
+    if incident.blocked is not None:
+        text += f", blocked in {describe_blocked(incident.blocked)}"
+    elif incident.kind is IncidentKind.WORKER_TIMEOUT:
+        text += "; the evidence here does not show what they were blocked in"
+    elif incident.kind is IncidentKind.BOOT_FAILURE:
+        text += f": {incident.summary.partition(': ')[2]}"
+    elif incident.kind is IncidentKind.EXTERNAL_KILL:
+        by_somebody = incident.killed_by is KilledBy.EXTERNAL
+        text += (
+            " from outside gunicorn" if by_somebody else "; whether by the kernel's OOM killer or a person is not shown"
+        )
+    return text + "."
+
+
+_KIND_WORDS = {
+    IncidentKind.WORKER_TIMEOUT: "timed out",
+    IncidentKind.STARTUP_HANG: "hang in start-up past the time-out",
+    IncidentKind.OOM_KILL: "were killed by the kernel: out of memory",
+    IncidentKind.EXTERNAL_KILL: "were killed (SIGKILL) without a time-out",
+    IncidentKind.WORKER_CRASH: "crashed",
+    IncidentKind.BOOT_FAILURE: "failed to boot",
+    IncidentKind.WORKER_EXIT: "ended unexpectedly",
+    IncidentKind.MASTER_HANG: "never started: the master hangs",
+}
+
+
+def _other_sentences(incidents: Sequence[Incident], patterns: Sequence[Pattern]) -> list[str]:
+    sentences = []
+    misleading = next((p for p in patterns if p.kind is PatternKind.MISLEADING_OOM_MESSAGE), None)
+    if misleading is not None:
+        who = "gunicorn" if _all_by_gunicorn(incidents, misleading) else "somebody else"
+        sentences.append(f'"Perhaps out of memory?" in the log is misleading here: {who} sent the SIGKILL.')
+    blocking = next((p for p in patterns if p.kind is PatternKind.BLOCKING_CALL_IN_EVENT_LOOP), None)
+    if blocking is not None:
+        sentences.append(f"{blocking.call} blocks the event loop: it is a synchronous call inside async code.")
+    growth = next((p for p in patterns if p.kind is PatternKind.MEMORY_GROWTH), None)
+    if growth is not None:
+        sentences.append(growth.summary[:1].upper() + growth.summary[1:] + ".")
+    return sentences
+
+
+def _all_by_gunicorn(incidents: Sequence[Incident], pattern: Pattern) -> bool:
+    return all(i.killed_by is KilledBy.GUNICORN for i in incidents if i.pid in pattern.pids)
+
+
+def _confidence(incidents: Sequence[Incident], patterns: Sequence[Pattern]) -> Confidence:
+    """As sure as the sentences it is made of: the leading pattern's, or the worst of the blames."""
+    leading = [
+        p.confidence
+        for p in patterns
+        if p.kind in (PatternKind.STARTUP_CONTENTION, PatternKind.SILENT_STARTUP_HANG, PatternKind.RESTART_LOOP)
+    ]
+    blames = [i.blocked.confidence for i in incidents if i.blocked is not None]
+    unexplained = [
+        Confidence.MEDIUM
+        for i in incidents
+        if i.kind in (IncidentKind.WORKER_TIMEOUT, IncidentKind.STARTUP_HANG) and i.blocked is None
+    ]
+    return max(leading + blames + unexplained, key=_ORDER.index, default=Confidence.HIGH)
+
+
+def _remedies(incidents: Sequence[Incident], patterns: Sequence[Pattern], facts: GunicornFacts) -> tuple[Remedy, ...]:
+    conditions = RemedyConditions(
+        incidents=frozenset(i.kind.value for i in incidents),
+        patterns=frozenset(p.kind.value for p in patterns),
+        categories=frozenset(i.blocked.category.value for i in incidents if i.blocked)
+        | frozenset(p.category.value for p in patterns if p.category),
+        libraries=frozenset(i.blocked.library for i in incidents if i.blocked and i.blocked.library),
+        killers=frozenset(i.killed_by.value for i in incidents),
+        preload=facts.preload,
+    )
+    blames = [i.blocked for i in incidents if i.blocked]
+    call = name_call(blames[0]) if blames else "the start-up"
+    return choose_remedies(conditions, call)

@@ -1,0 +1,90 @@
+"""Findings in words: short, true, and ready to be pasted into a chat."""
+
+from __future__ import annotations
+
+from gtdiag.model.report import Blocked, Category, How
+
+_WHAT = {
+    Category.DATABASE: "a database call",
+    Category.CACHE: "a cache call",
+    Category.BROKER: "a message broker call",
+    Category.HTTP: "an HTTP call",
+    Category.DNS: "name resolution (DNS)",
+    Category.ROUTER: "router set-up",
+    Category.IMPORT: "an import",
+    Category.MODEL_LOAD: "loading a model",
+    Category.FILESYSTEM: "the file system",
+    Category.LOCK: "a lock",
+    Category.SUBPROCESS: "a child process",
+    Category.SLEEP: "a sleep",
+    Category.CPU: "computing",
+    Category.NETWORK: "a network peer",
+    Category.UNKNOWN: "a call of unknown kind",
+}
+
+_HOW = {
+    How.ASYNCIO_TASK: "the await chain of the asyncio task, read from the worker's memory",
+    How.GREENLET: "the stack of the waiting greenlet, read from the worker's memory",
+    How.THREAD: "the stack of the worker's main thread",
+    How.EXECUTOR: "the await chain and the stack of the pool thread that runs the call",
+    How.LOG_TRACEBACK: "the interrupted worker's own traceback in the log",
+    How.SOCKET: "the socket the worker waits on",
+    How.KERNEL: "what the kernel says the worker waits for",
+}
+
+
+def describe_category(category: Category) -> str:
+    """What a category means: "a database call"."""
+    return _WHAT[category]
+
+
+def describe_how(how: How) -> str:
+    """By which evidence a blame was found."""
+    return _HOW[how]
+
+
+def name_call(blocked: Blocked) -> str:
+    """The call by its name: the application's function, else the library's."""
+    if blocked.call and blocked.call != "<module>":
+        return blocked.call
+    if blocked.call and blocked.file:
+        return f"the top level of {blocked.file.replace(chr(92), '/').rpartition('/')[2]}"
+    library_call = ".".join(part for part in (blocked.library, blocked.library_call) if part)
+    return library_call or describe_category(blocked.category)
+
+
+def describe_wait(blocked: Blocked) -> str:
+    """What the call waits for: "database: asyncpg connect to 10.0.3.7:5432, ESTABLISHED"."""
+    words = [part for part in (blocked.library, _last_name(blocked.library_call)) if part]
+    text = blocked.category.value + (": " + " ".join(words) if words else "")
+    waiting = blocked.waiting_on
+    if waiting is not None and waiting.peer:
+        text += f" to {waiting.peer}" + (f", {waiting.state}" if waiting.state else "")
+    return text
+
+
+def _last_name(qualified: str | None) -> str | None:
+    return qualified.rpartition(".")[2] if qualified else None
+
+
+def describe_blocked(blocked: Blocked) -> str:
+    """The call and what it waits for: "verify_migrations (database: asyncpg connect to 10.0.3.7:5432, ESTABLISHED)"."""
+    return f"{name_call(blocked)} ({describe_wait(blocked)})"
+
+
+def count_of(number: int, word: str) -> str:
+    """ "1 worker", "2 workers"."""
+    return f"{number} {word}" + ("" if number == 1 else "s")
+
+
+def seconds_in_words(seconds: float) -> str:
+    """ "27 s", "4.2 s", "12 min"."""
+    if seconds >= 600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds:.0f} s" if seconds >= 10 or seconds == int(seconds) else f"{seconds:.1f} s"
+
+
+def pids_in_words(pids: tuple[int, ...]) -> str:
+    """ "7, 8, 9" with long lists cut."""
+    shown = ", ".join(str(pid) for pid in pids[:8])
+    return shown + (f" and {len(pids) - 8} more" if len(pids) > 8 else "")
