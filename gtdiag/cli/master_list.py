@@ -1,85 +1,48 @@
-"""The masters of this host to what `gtdiag ps` says of each: settings, workers, health by their heartbeats."""
+"""The masters of this host, as they were found, to the rows of `gtdiag ps`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from gtdiag.collectors.clock import SystemClock
-from gtdiag.collectors.host import Host, ThisHost
-from gtdiag.collectors.master import MasterFacts
-from gtdiag.gunicorn.heartbeat import Heartbeat, major_of
-from gtdiag.gunicorn.masters import GunicornMaster, find_masters
+from gtdiag.collectors.ps import MasterSummary, collect_masters
 from gtdiag.model.report import Gap
 from gtdiag.renderers.ps import Health, MasterRow
 
 
-def collect_master_rows() -> tuple[list[MasterRow], list[Gap]]:
-    """Look at each master once; what could not be seen is in the gaps. A master that goes away meanwhile is left out."""
-    host = ThisHost(SystemClock())
-    rows: list[MasterRow] = []
-    gaps: list[Gap] = []
-    try:
-        for master in find_masters():
-            try:
-                row, gap = _look_at(host, master)
-            except ProcessLookupError:
-                continue
-            rows.append(row)
-            if gap is not None:
-                gaps.append(gap)
-    finally:
-        host.close()
-    return rows, gaps
+def list_masters() -> tuple[list[MasterRow], list[Gap]]:
+    """Look at each master once; what could not be seen is in the gaps."""
+    masters = collect_masters()
+    gaps = [
+        Gap(what="heartbeat", why=f"master {master.pid}: {master.why_unknown}", hint="sudo gtdiag ps")
+        for master in masters
+        if master.why_unknown
+    ]
+    return [_row_of(master) for master in masters], gaps
 
 
-def _look_at(host: Host, master: GunicornMaster) -> tuple[MasterRow, Gap | None]:
-    facts = host.master(master.pid)
-    workers = host.workers(master.pid)
-    major = major_of(facts.version)
-    heartbeats = [beat for beat in (host.heartbeat(worker, major) for worker in workers) if beat is not None]
-    denied = host.heartbeats_denied(master.pid)
-    timeout_s = facts.number("timeout")
-    over = [beat for beat in heartbeats if timeout_s and beat.age_s > timeout_s]
-    wanted = facts.number("workers")
-    row = MasterRow(
-        pid=master.pid,
-        started_at=host.wall_time_of(master.started_at_s),
-        version=facts.version,
-        worker_class=facts.text("worker_class"),
-        workers=len(workers),
-        workers_wanted=None if wanted is None else int(wanted),
-        workers_over_timeout=None if denied or timeout_s is None else len(over),
-        workers_without_heartbeat=None if denied else sum(not beat.ever for beat in heartbeats),
-        timeout_s=timeout_s,
-        python=facts.python,
-        application=facts.application,
-        health=judge_health(heartbeats, over, living=len(workers), denied=denied),
-        command_line=master.command_line,
-        settings_source=facts.source,
-    )
-    return row, _gap_of(master.pid, facts, denied)
-
-
-def judge_health(heartbeats: Sequence[Heartbeat], over: Sequence[Heartbeat], *, living: int, denied: bool) -> Health:
-    """Say how the workers are; the worst counts. `over`: those of the heartbeats that are older than the time-out."""
-    if not living:
+def judge_health(workers: int, ok: int | None, stale: int | None, never_beaten: int | None) -> Health:
+    """Say how the workers are from their counts; None where heartbeats cannot be read."""
+    if not workers:
         return Health.NO_WORKERS
-    if any(not beat.ever for beat in over):
-        return Health.HANGING
-    if over:
+    if never_beaten:
+        return Health.NEVER_BEATEN
+    if stale:
         return Health.STALE
-    if denied or not heartbeats:
-        return Health.UNKNOWN
-    return Health.OK if all(beat.ever for beat in heartbeats) else Health.STARTING
+    return Health.OK if ok else Health.UNKNOWN
 
 
-def _gap_of(pid: int, facts: MasterFacts, denied: bool) -> Gap | None:
-    if denied:
-        return Gap(
-            what="heartbeat",
-            why=f"the descriptors of master {pid} or of its workers may not be read by this user",
-            hint="sudo gtdiag ps",
-        )
-    if facts.problems:
-        return Gap(what="settings", why=f"of master {pid}: {'; '.join(facts.problems)}", hint=facts.hint)
-    return None
+def _row_of(master: MasterSummary) -> MasterRow:
+    return MasterRow(
+        pid=master.pid,
+        user=master.user,
+        uptime_s=master.uptime_s,
+        version=master.version,
+        worker_class=master.worker_class,
+        application=master.application,
+        workers=master.workers,
+        workers_wanted=master.workers_wanted,
+        timeout_s=master.timeout_s,
+        health=judge_health(master.workers, master.ok, master.stale, master.never_beaten),
+        ok=master.ok,
+        stale=master.stale,
+        never_beaten=master.never_beaten,
+        successor_of=master.successor_of,
+    )

@@ -30,8 +30,8 @@ Exit codes: 0 listed (an empty list too), 2 wrong usage, 3 could not look.
 def ps(list_format: str) -> ExitCode:
     """List the gunicorn masters on this host: pid, version, worker class, workers, health.
 
-    For finding the pid to watch. Health is read from the heartbeats alone: ok, starting, stale (over the time-out),
-    hanging (over the time-out and never beaten), no workers, unknown (may not be read).
+    For finding the pid to watch. Health is read from the heartbeats alone: "never beat" is a worker that is
+    starting up or hangs in its start-up, "stale" one that has not beaten for longer than its class ever takes.
 
     \b
     Examples:
@@ -41,10 +41,10 @@ def ps(list_format: str) -> ExitCode:
     if not sys.platform.startswith("linux"):
         raise UnsupportedSystemError("running processes can only be looked at on Linux")
 
-    from gtdiag.cli.master_list import collect_master_rows
+    from gtdiag.cli.master_list import list_masters
     from gtdiag.renderers.ps import render_ps_json, render_ps_text
 
-    rows, gaps = collect_master_rows()
+    rows, gaps = list_masters()
     if list_format == "json":
         write_standard_output(render_ps_json(rows, gaps))
     else:

@@ -55,7 +55,7 @@ def run_watch(plan: WatchPlan, options: ReportOptions) -> ExitCode:
 
 
 def _observe(plan: WatchPlan, options: ReportOptions, recorder: RecordingWriter | None) -> Observation:
-    collector = LiveCollector(plan.master_pid, log=plan.log, interval_s=plan.interval_s)
+    collector = LiveCollector(plan.master_pid, log=plan.log, interval_s=plan.interval_s, for_s=plan.for_s)
     view = _choose_view(plan, options)
     session = _Session(plan, collector, view, recorder)
     with _ends_on_signals(session.stop_by_user):

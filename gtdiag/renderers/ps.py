@@ -6,13 +6,13 @@ import dataclasses
 import enum
 import json
 from collections.abc import Sequence
-from datetime import datetime
 
 from gtdiag import __version__
 from gtdiag.model.report import Gap
 from gtdiag.renderers.escaping import escape_text
 from gtdiag.renderers.json_report import to_json_value
 from gtdiag.renderers.page import Page
+from gtdiag.renderers.phrases import say_seconds
 from gtdiag.renderers.report_strings import map_strings
 from gtdiag.renderers.text_page import TextPage
 
@@ -20,15 +20,13 @@ PS_SCHEMA = "gtdiag.ps/1"
 
 
 class Health(str, enum.Enum):
-    """How the workers of a master are, by their heartbeats alone."""
+    """How the workers of a master are, by their heartbeats alone; the worst counts."""
 
     OK = "ok"
-    STARTING = "starting"
-    """A worker has not beaten yet and still has time."""
     STALE = "stale"
-    """A worker that has beaten before is over the time-out."""
-    HANGING = "hanging"
-    """A worker is over the time-out and has never beaten."""
+    """A worker has beaten before, and not for longer than its class ever takes."""
+    NEVER_BEATEN = "never_beaten"
+    """A worker has not beaten since its start: it is starting up, or hangs in its start-up."""
     NO_WORKERS = "no_workers"
     UNKNOWN = "unknown"
 
@@ -37,24 +35,29 @@ class Health(str, enum.Enum):
 class MasterRow:
     """One master as `gtdiag ps` shows it. None: could not be observed.
 
-    `workers` are those that live now, `workers_wanted` is the setting; `workers_over_timeout` those whose heartbeat is
-    older than the time-out, `workers_without_heartbeat` those that have never beaten.
+    `workers` are those that live now, `workers_wanted` is the setting; `ok`, `stale` and `never_beaten` count the
+    living ones by their heartbeats. `successor_of`: the master that re-executed itself (USR2) as this one.
     """
 
     pid: int
-    started_at: datetime | None
+    user: str | None
+    uptime_s: float
     version: str | None
     worker_class: str | None
-    workers: int | None
-    workers_wanted: int | None
-    workers_over_timeout: int | None
-    workers_without_heartbeat: int | None
-    timeout_s: float | None
-    python: str | None
     application: str | None
+    workers: int
+    workers_wanted: int | None
+    timeout_s: float | None
     health: Health
-    command_line: str
-    settings_source: str | None = None
+    ok: int | None
+    stale: int | None
+    never_beaten: int | None
+    successor_of: int | None = None
+
+
+_COLUMNS = ("PID", "USER", "UPTIME", "VERSION", "CLASS", "WORKERS", "HEALTH", "APPLICATION")
+_WIDE_ONLY = frozenset({"USER", "UPTIME"})
+_WIDE_COLUMNS = 100
 
 
 def render_ps_json(masters: Sequence[MasterRow], gaps: Sequence[Gap]) -> str:
@@ -73,9 +76,13 @@ def render_ps_text(masters: Sequence[MasterRow], gaps: Sequence[Gap], page: Page
     text = TextPage(page)
     if masters:
         rows = [_cells(map_strings(row, lambda _place, s: escape_text(s, ascii_only=page.ascii))) for row in masters]
+        columns = [i for i, name in enumerate(_COLUMNS) if page.width >= _WIDE_COLUMNS or name not in _WIDE_ONLY]
         text.table(
-            ("PID", "VERSION", "WORKER CLASS", "WORKERS", "TIMEOUT", "HEALTH", "APPLICATION"),
-            [(_STYLES.get(row.health, ""), cells) for row, cells in zip(masters, rows, strict=True)],
+            [_COLUMNS[i] for i in columns],
+            [
+                (_STYLES.get(row.health, ""), [cells[i] for i in columns])
+                for row, cells in zip(masters, rows, strict=True)
+            ],
             indent=0,
         )
     else:
@@ -88,22 +95,31 @@ def render_ps_text(masters: Sequence[MasterRow], gaps: Sequence[Gap], page: Page
     return text.text()
 
 
-_STYLES = {Health.HANGING: "bold red", Health.STALE: "bold red", Health.STARTING: "yellow"}
+_STYLES = {Health.NEVER_BEATEN: "bold red", Health.STALE: "bold red", Health.NO_WORKERS: "yellow"}
 
 
 def _cells(row: MasterRow) -> tuple[str, ...]:
-    workers = "?" if row.workers is None else str(row.workers)
+    workers = str(row.workers)
     if row.workers_wanted is not None and row.workers_wanted != row.workers:
         workers += f" of {row.workers_wanted}"
-    health = row.health.value.replace("_", " ")
-    if row.health in (Health.HANGING, Health.STALE) and row.workers_over_timeout:
-        health += f" ({row.workers_over_timeout})"
+    application = row.application or "?"
+    if row.successor_of is not None:
+        application += f" (re-executed by {row.successor_of})"
     return (
         str(row.pid),
+        row.user or "?",
+        say_seconds(row.uptime_s),
         row.version or "?",
         (row.worker_class or "?").rpartition(".")[2],
         workers,
-        "?" if row.timeout_s is None else f"{row.timeout_s:g} s",
-        health,
-        row.application or row.command_line,
+        _say_health(row),
+        application,
     )
+
+
+def _say_health(row: MasterRow) -> str:
+    counts = ((row.never_beaten, "never beat"), (row.stale, "stale"), (row.ok, "ok"))
+    said = [f"{count} {word}" for count, word in counts if count]
+    if row.health in (Health.NO_WORKERS, Health.UNKNOWN) or not said:
+        return row.health.value.replace("_", " ")
+    return ", ".join(said)

@@ -217,6 +217,10 @@ def _write_patterns(page: TextPage, report: Report) -> None:
             page.paragraph(line, indent=4, first="- ")
 
 
+def _least_urgent_last(worker: Worker) -> tuple[bool, bool]:
+    return (worker.blocked is None, not _needs_attention(worker))
+
+
 def _needs_attention(worker: Worker) -> bool:
     return worker.blocked is not None or worker.end not in (WorkerEnd.RUNNING, WorkerEnd.EXIT)
 
@@ -227,7 +231,7 @@ def _write_workers(page: TextPage, report: Report) -> None:
     page.heading("Workers")
     workers = report.workers
     if len(workers) > MAX_WORKER_ROWS:
-        workers = tuple(sorted(workers, key=lambda worker: not _needs_attention(worker)))[:MAX_WORKER_ROWS]
+        workers = tuple(sorted(workers, key=_least_urgent_last))[:MAX_WORKER_ROWS]
     rows = [
         (
             "red" if _needs_attention(worker) else "",

@@ -1,0 +1,16 @@
+"""Compares what was rendered with a readable file in screens/; GTDIAG_WRITE_SCREENS=1 writes the files anew."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "screens"
+
+
+def assert_screen(name: str, text: str) -> None:
+    path = FOLDER / f"{name}.txt"
+    text = "\n".join(line.rstrip() for line in text.splitlines()).rstrip("\n") + "\n"
+    if os.environ.get("GTDIAG_WRITE_SCREENS"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8"), f"{path.name} differs; GTDIAG_WRITE_SCREENS=1 writes it anew"

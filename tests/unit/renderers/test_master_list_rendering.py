@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+
+from gtdiag.model.report import Gap
+from gtdiag.renderers.json_report import read_schema
+from gtdiag.renderers.page import Page
+from gtdiag.renderers.ps import Health, MasterRow, render_ps_json, render_ps_text
+from tests.unit.renderers.screen_files import assert_screen
+
+ROWS = [
+    MasterRow(
+        pid=1234,
+        user="app",
+        uptime_s=312.4,
+        version="27.0.1",
+        worker_class="uvicorn.workers.UvicornWorker",
+        application="main:app",
+        workers=4,
+        workers_wanted=4,
+        timeout_s=30.0,
+        health=Health.NEVER_BEATEN,
+        ok=1,
+        stale=0,
+        never_beaten=3,
+    ),
+    MasterRow(
+        pid=99,
+        user=None,
+        uptime_s=3.0,
+        version=None,
+        worker_class=None,
+        application="\x1b]0;x\x07:app",
+        workers=1,
+        workers_wanted=2,
+        timeout_s=None,
+        health=Health.UNKNOWN,
+        ok=None,
+        stale=None,
+        never_beaten=None,
+        successor_of=1234,
+    ),
+]
+GAPS = [Gap("heartbeat", "the descriptors of master 99 may not be read by this user", "sudo gtdiag ps")]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table(width: int) -> None:
+    assert_screen(f"ps_{width}", render_ps_text(ROWS, GAPS, Page(width=width)))
+
+
+def test_an_empty_list() -> None:
+    assert render_ps_text([], [], Page()) == "no gunicorn master found on this host\n"
+
+
+def test_the_json_is_valid() -> None:
+    value = json.loads(render_ps_json(ROWS, GAPS))
+    jsonschema.Draft202012Validator(json.loads(read_schema("ps"))).validate(value)
+    assert [master["pid"] for master in value["masters"]] == [1234, 99]
+    assert value["schema"] == "gtdiag.ps/1"
