@@ -1,9 +1,10 @@
-"""The `gtdiag` command: the table of its commands, and `main`, which turns a command line into an exit code."""
+"""The `gtdiag` command: the table of its commands, and `main`, which ends the process with their exit code."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
@@ -59,6 +60,11 @@ def cli() -> None:
     """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code. `arguments`: those of the process where None."""
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code. `arguments`: those of the process where None."""
     return run_at_the_border(lambda: cli.main(arguments, prog_name="gtdiag", standalone_mode=False), sys.stderr)
+
+
+def main() -> NoReturn:
+    """Run the command line of the process and end it with the exit code."""
+    sys.exit(run())
