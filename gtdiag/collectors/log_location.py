@@ -47,8 +47,13 @@ def find_log(pid: int, error_log: str | None, chdir: str | None = None) -> LogLo
 
 
 def _named_file(pid: int, error_log: str, chdir: str | None) -> LogLocation:
+    denied = False
     candidates = [in_process_root(pid, error_log)]
-    if not error_log.startswith("/"):
+    if error_log.startswith("/"):
+        # Another user's root link may not be followed, though the file itself can be read.
+        if not os.access(f"/proc/{pid}/root", os.X_OK):
+            candidates.append(Path(error_log))
+    else:
         if chdir:
             candidates.append(Path(f"/proc/{pid}/root{chdir}") / error_log)
         started_in = _started_in(pid)
@@ -62,9 +67,11 @@ def _named_file(pid: int, error_log: str, chdir: str | None) -> LogLocation:
                     pass
                 return LogLocation(path=_plain(candidate, pid), shown=_shown(candidate, pid, error_log))
         except PermissionError:
-            return _unreadable(pid, error_log)
+            denied = True
         except OSError:
             continue
+    if denied:
+        return _unreadable(pid, error_log)
     for target in open_files:
         if target.endswith("/" + error_log.rsplit("/", 1)[-1]):
             path = Path(f"/proc/{pid}/root{target}")

@@ -93,7 +93,7 @@ class Looker:
             return []
         at, before_s = self._clock.now(), self._clock.monotonic()
         try:
-            threads = self._stacks.read(pid)
+            threads = self._stacks.read(pid, master_pid)
         except StackReadError as error:
             if error.gone:
                 return []

@@ -19,11 +19,11 @@ class Obstacle:
     hint: str
 
 
-def explain_ptrace_denial(pid: int) -> Obstacle:
+def explain_ptrace_denial(pid: int, master_pid: int | None = None) -> Obstacle:
     """Say what keeps this user from reading the memory of `pid` (ptrace(2), "Ptrace access mode checking")."""
     own_user, own_capable = os.geteuid(), _has_ptrace_capability()
     owner = _user_of(pid)
-    rerun = f"sudo gtdiag watch {pid}"
+    rerun = f"sudo gtdiag watch {master_pid or pid}"
     if own_capable:
         return Obstacle(
             why="the kernel refuses it although this user has CAP_SYS_PTRACE (a seccomp profile, another user "

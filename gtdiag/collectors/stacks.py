@@ -60,17 +60,17 @@ class StackReader:
             raise StackReadError("py-spy is not installed beside gtdiag", INSTALL_HINT, lasting=True)
         return cls(command=(str(path),))
 
-    def read(self, pid: int) -> tuple[ThreadStack, ...]:
+    def read(self, pid: int, master_pid: int | None = None) -> tuple[ThreadStack, ...]:
         """Read the stacks of all threads. Raises StackReadError."""
         try:
-            return self._read_once(pid)
+            return self._read_once(pid, master_pid)
         except StackReadError as error:
             if error.lasting or error.gone or error.hung:
                 raise
         # The process ran on while it was read; a second look mostly finds it consistent.
-        return self._read_once(pid)
+        return self._read_once(pid, master_pid)
 
-    def _read_once(self, pid: int) -> tuple[ThreadStack, ...]:
+    def _read_once(self, pid: int, master_pid: int | None) -> tuple[ThreadStack, ...]:
         try:
             process = subprocess.Popen(
                 [*self.command, "dump", "--json", "--nonblocking", "--pid", str(pid)],
@@ -94,7 +94,7 @@ class StackReader:
                 hung=True,
             ) from None
         if process.returncode != 0:
-            raise _explain(pid, complaint.decode("utf-8", "replace"), process.returncode, self.command)
+            raise _explain(pid, master_pid, complaint.decode("utf-8", "replace"), process.returncode, self.command)
         try:
             return parse_stacks(output, pid)
         except (ValueError, KeyError, TypeError) as error:
@@ -140,12 +140,12 @@ def _frame(frame: dict[str, Any]) -> Frame:
     return Frame(function=str(frame["name"]), file=str(frame["filename"]), line=frame.get("line") or None)
 
 
-def _explain(pid: int, complaint: str, code: int, command: Sequence[str]) -> StackReadError:
+def _explain(pid: int, master_pid: int | None, complaint: str, code: int, command: Sequence[str]) -> StackReadError:
     if not Path(f"/proc/{pid}").exists():
         return StackReadError(f"process {pid} ended while it was looked at", gone=True)
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     if any(mark in complaint.lower() for mark in DENIED_MARKS):
-        obstacle = explain_ptrace_denial(pid)
+        obstacle = explain_ptrace_denial(pid, master_pid)
         return StackReadError(f"ptrace not permitted: {obstacle.why}", obstacle.hint, lasting=True)
     said = " ".join(lines)[:LONGEST_REASON] or f"exit code {code}"
     return StackReadError(f"py-spy: {said}", f"try it by hand: {' '.join(command)} dump --nonblocking --pid {pid}")

@@ -53,7 +53,7 @@ def find_masters() -> list[GunicornMaster]:
                         pid=pid,
                         started_at_s=read_stat(pid).started_at_s,
                         proof=proof,
-                        command_line=" ".join(read_arguments(pid)),
+                        command_line=" ".join(read_arguments(pid)).strip(),
                     )
                 )
         except (ProcessLookupError, PermissionError):
@@ -110,12 +110,14 @@ def find_master_of(pid: int) -> int:
         raise NoSuchProcessError(f"process {pid} ended while it was looked at") from None
     if stat.state == "Z":
         raise NoSuchProcessError(f"process {pid} has ended (it is a zombie that its parent has not reaped)")
+    if _is_of_gunicorn(pid):
+        raise NotGunicornError(f"process {pid} is a gunicorn worker whose master is gone")
     if denied:
         raise AccessError(
             f"cannot tell whether process {pid} is gunicorn: its command line does not say so and its descriptors "
             "may not be read by this user"
         )
-    command = " ".join(read_arguments_or_nothing(pid))
+    command = " ".join(read_arguments_or_nothing(pid)).strip()
     raise NotGunicornError(f"process {pid} is not a gunicorn master or worker: {command or 'no command line'}")
 
 
@@ -163,6 +165,8 @@ def _proof(pid: int, *, has_children: bool) -> str | None:
         return None
     if call.role == "master":
         return "command line"
+    if not has_children and _holds_a_file(pid):
+        return None  # a worker whose master is gone
     parent = read_stat(pid).parent_pid
     parent_call = _call(parent) if parent > 0 else None
     if parent_call is None or parent_call.arguments != call.arguments:
@@ -190,12 +194,7 @@ def _is_fork_of_gunicorn(pid: int, parent: int) -> bool:
 
 def _is_of_gunicorn(pid: int) -> bool:
     """Whether it is worth asking the parent: a worker, or something a worker forked."""
-    if _call(pid) is not None:
-        return True
-    try:
-        return bool(read_heartbeat_files(pid))
-    except PermissionError:
-        return False
+    return _call(pid) is not None or _holds_a_file(pid)
 
 
 def _call(pid: int) -> GunicornCall | None:
@@ -214,6 +213,13 @@ def _holds_files_of_a_child(pid: int) -> bool:
     try:
         own = {file.key for file in read_heartbeat_files(pid)}
         return bool(own) and any(_shares_a_file(child, pid) for child in read_children(pid))
+    except PermissionError:
+        return False
+
+
+def _holds_a_file(pid: int) -> bool:
+    try:
+        return bool(read_heartbeat_files(pid))
     except PermissionError:
         return False
 

@@ -223,7 +223,7 @@ def read_settings(pid: int) -> Settings:
     path = configuration_path(arguments, environment)
     configuration: dict[str, object] = {}
     if path is not None:
-        text = _read_beside(pid, path)
+        text, denied = _read_beside(pid, path)
         if text is not None:
             try:
                 configuration, computed = parse_configuration(text)
@@ -232,7 +232,7 @@ def read_settings(pid: int) -> Settings:
                 problems.append(f"{path} could not be read as Python")
             if computed:
                 problems.append(f"{path} computes {', '.join(sorted(set(computed)))}")
-        elif path != DEFAULT_CONFIG:
+        elif denied or path != DEFAULT_CONFIG:
             problems.append(f"the configuration file {path} could not be read")
     return merge_settings(arguments, environment, configuration, problems)
 
@@ -260,11 +260,18 @@ def in_process_root(pid: int, path: str) -> Path:
     return Path(f"/proc/{pid}/cwd/{path}")
 
 
-def _read_beside(pid: int, path: str) -> str | None:
-    try:
-        return in_process_root(pid, path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
+def _read_beside(pid: int, path: str) -> tuple[str | None, bool]:
+    """The file's text, and whether it was permission that was missing."""
+    for candidate in (in_process_root(pid, path), Path(path)):
+        if candidate == Path(path) and not candidate.is_absolute():
+            continue
+        try:
+            return candidate.read_text(encoding="utf-8", errors="replace"), False
+        except PermissionError:
+            continue
+        except OSError:
+            return None, False
+    return None, True
 
 
 def _split(text: str) -> list[str]:

@@ -20,10 +20,14 @@ def read_installed_version(pid: int) -> str | None:
     It looks where the interpreter would: PYTHONPATH, the virtual environment, beside the executable. A program that
     changes `sys.path` itself can escape this, which is why memory is asked first.
     """
-    for folder in _search_path(pid):
-        version = read_version_in(Path(f"/proc/{pid}/root{folder}"))
-        if version is not None:
-            return version
+    try:
+        for folder in _search_path(pid):
+            version = read_version_in(Path(f"/proc/{pid}/root{folder}"))
+            if version is not None:
+                return version
+    except PermissionError:
+        # Another user's process: what lies at the same path here may be another container's.
+        pass
     return None
 
 
@@ -96,8 +100,7 @@ def _package_folders(pid: int, prefix: PurePosixPath) -> Iterator[PurePosixPath]
             yield prefix / folder.relative_to(root)
     for folder in sorted(root.glob("local/lib/python3*/dist-packages")):
         yield prefix / folder.relative_to(root)
-    if (root / "lib" / "python3" / "dist-packages").is_dir():
-        yield prefix / "lib" / "python3" / "dist-packages"
+    yield prefix / "lib" / "python3" / "dist-packages"
 
 
 def read_python_version(pid: int) -> str | None:
