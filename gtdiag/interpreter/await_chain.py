@@ -135,7 +135,9 @@ class AwaitChainReader:
         return chain
 
     def _confirm(self, chain: AwaitChain) -> None:
-        for address, expected in chain.witnesses:
+        # Forth and back: addresses are reused at once in a busy process, so a chain may look unchanged link by link
+        # although no two of its links were there at the same time.
+        for address, expected in (*chain.witnesses, *reversed(chain.witnesses)):
             if self._memory.read_fresh(address, len(expected)) != expected:
                 raise InconsistentReadError("the chain moved on while it was read")
 

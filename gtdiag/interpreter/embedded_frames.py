@@ -5,13 +5,15 @@ from __future__ import annotations
 from gtdiag.interpreter.errors import InconsistentReadError
 from gtdiag.interpreter.frames import MAX_STACK_FRAMES, GeneratorFrame, GeneratorState, RawFrame, Witnesses
 from gtdiag.interpreter.memory import words
-from gtdiag.interpreter.objects import ObjectReader
+from gtdiag.interpreter.objects import OB_TYPE, ObjectReader
 
 _OWNED_BY_GENERATOR = 1
 _FIRST_ARTIFICIAL_OWNER = 3
 """FRAME_OWNED_BY_CSTACK (3.12) and what came after it: entry frames of the evaluation loop, no Python code."""
 _MAX_STACK_SLOTS = 20_000
 _CODE_UNIT_BYTES = 2
+_FRAME_WORDS_TO_KEEP = 8
+"""Of a coroutine that never began: enough to hold its code and its instruction."""
 _RESUME_PLACE_MASK = 3
 _RESUME_AFTER_YIELD_FROM = 2
 """The argument of RESUME: 0 function start, 1 after yield, 2 after yield from, 3 after await (CPython sources)."""
@@ -37,8 +39,8 @@ class EmbeddedFrames:
     def generator(self, address: int, witnesses: Witnesses) -> GeneratorFrame:
         """The frame of a coroutine, generator or async generator."""
         layout, memory = self._layout, self._memory
-        state_at = address + (layout.generator.frame_state or 0)
-        state = self._states.get(memory.i8(state_at))
+        type_at = address + OB_TYPE
+        state = self._states.get(memory.i8(address + (layout.generator.frame_state or 0)))
         if state is None:
             raise InconsistentReadError(f"no generator state at {address:#x}")
         frame = address + layout.generator.frame
@@ -48,14 +50,14 @@ class EmbeddedFrames:
             return GeneratorFrame(GeneratorState.RUNNING, self._raw(frame), None)
         raw = self._raw(frame)
         if state == "created":
-            witnesses.append((state_at, memory.read(state_at, 1)))
+            witnesses.append((type_at, memory.read(type_at, frame + 8 * _FRAME_WORDS_TO_KEEP - type_at)))
             return GeneratorFrame(GeneratorState.CREATED, RawFrame(frame, raw.code, -1), None)
         slots = memory.i32(frame + layout.frame.stack_top)
         if not 0 < slots <= _MAX_STACK_SLOTS:
             raise InconsistentReadError(f"a value stack of {slots} at {frame:#x}")
         top_at = frame + layout.frame.locals + 8 * (slots - 1)
-        # One piece of memory holds state, instruction, stack depth and top of stack: all that the chain depends on.
-        witnesses.append((state_at, memory.read(state_at, top_at + 8 - state_at)))
+        # One piece of memory holds type, state, instruction, stack depth and top of stack: all that the chain depends on.
+        witnesses.append((type_at, memory.read(type_at, top_at + 8 - type_at)))
         awaiting = state == "awaiting" or (state == "suspended" and self._is_at_await(address, raw))
         return GeneratorFrame(GeneratorState.SUSPENDED, raw, memory.u64(top_at) if awaiting else None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from gtdiag.interpreter.layout import known_versions
 
 from .target_process import interpreters

@@ -31,7 +31,9 @@ def interpreters() -> dict[str, str]:
         candidates += sorted(str(path) for path in folder.glob("*/bin/python3"))
     for path in candidates:
         try:
-            answer = subprocess.run([path, "-c", _ASK], capture_output=True, text=True, timeout=20, check=False).stdout.split()
+            answer = subprocess.run(
+                [path, "-c", _ASK], capture_output=True, text=True, timeout=20, check=False
+            ).stdout.split()
         except (OSError, subprocess.TimeoutExpired):
             continue
         if answer[:1] == ["CPython"] and answer[2] == "0":
@@ -42,7 +44,9 @@ def interpreters() -> dict[str, str]:
 @functools.cache
 def can_import(python: str, module: str) -> bool:
     """Whether a module is there for this interpreter."""
-    return subprocess.run([python, "-c", f"import {module}"], capture_output=True, timeout=30, check=False).returncode == 0
+    return (
+        subprocess.run([python, "-c", f"import {module}"], capture_output=True, timeout=30, check=False).returncode == 0
+    )
 
 
 class TargetProcess:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from gtdiag.interpreter import SuspendedReading, open_interpreter
 from gtdiag.interpreter.layout import known_versions
 from gtdiag.model.stacks import SuspendedCode

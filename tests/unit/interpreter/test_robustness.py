@@ -1,12 +1,16 @@
-"""Memory that changes, tears, lies or ends while it is read: never a crash, never an endless loop, never a made-up chain."""
+"""Memory that changes, tears, lies or ends while it is read: no crash, no endless loop, no made-up chain."""
 
 from __future__ import annotations
 
 import random
 import time
+from pathlib import Path
 
 import pytest
-from gtdiag.interpreter import InterpreterGoneError, SuspendedReading, open_interpreter
+
+from gtdiag.interpreter import Interpreter, InterpreterGoneError, SuspendedReading, open_interpreter
+from gtdiag.interpreter.elf import find_interpreter
+from gtdiag.interpreter.layout import read_layout
 from gtdiag.interpreter.memory import ProcessMemory
 
 from .target_process import PROGRAMS, TargetProcess
@@ -35,7 +39,10 @@ def check_chains(reading: SuspendedReading) -> int:
             name = frame.function.rpartition(".")[2]
             if code.running and name not in CALLED_BY:
                 break  # plain frames of whatever runs
-            assert outer in CALLED_BY[name], [f.function for f in code.frames]
+            # An exception thrown into a chain passes `asend` objects without a frame for who awaits them (genobject.c,
+            # _gen_throw): while it does, the thread's own stack lacks `__aenter__`.
+            thrown = code.running and (outer, name) == ("one", "held")
+            assert thrown or outer in CALLED_BY[name], [f.function for f in code.frames]
             assert frame.line is not None
             outer = name
     return len(reading.suspended)
@@ -101,9 +108,11 @@ class LyingMemory(ProcessMemory):
             return data
         wrong = bytearray(data)
         for _ in range(self.random.randrange(1, 200)):
-            at = self.random.randrange(len(wrong))
-            lie = self.random.choice((b"\0" * 8, b"\xff" * 8, self.random.randbytes(8), data[: 8 * (at // 8)][-8:]))
-            wrong[at : at + 8] = lie[: len(wrong) - at]
+            at = self.random.randrange(size)
+            lies = (b"\0" * 8, b"\xff" * 8, self.random.randbytes(8), data[at // 2 :][:8], data[: at + 1][-8:])
+            for place, byte in enumerate(self.random.choice(lies), at):
+                if place < size:
+                    wrong[place] = byte
         return bytes(wrong)
 
 
@@ -111,25 +120,24 @@ class LyingMemory(ProcessMemory):
 def test_wrong_bytes_never_crash_a_look(python: str, rate: float) -> None:
     with TargetProcess(python, PROGRAMS / "await_chains.py", "c") as target:
         told = target.told()
-        with open_interpreter(target.pid) as interpreter:
-            honest = interpreter._memory
-            for seed in range(60):
-                lying = LyingMemory(target.pid, seed, rate)
-                for part in (interpreter._objects, interpreter._frames, interpreter._threads, interpreter._tasks._chains):
-                    for name in ("memory", "_memory"):
-                        if hasattr(part, name):
-                            setattr(part, name, lying)
-                interpreter._frames._family._memory = lying
+        maps = Path(f"/proc/{target.pid}/maps").read_text(encoding="utf-8")
+        runtime = find_interpreter(target.pid, maps).runtime_address
+        with open_interpreter(target.pid) as honest:
+            version = honest.version
+            expected = len(honest.read_suspended().suspended)
+        layout = read_layout(f"{version.major}.{version.minor}")
+        assert layout is not None
+        assert expected == len(told)
+        most = 0
+        for seed in range(60):
+            with Interpreter(LyingMemory(target.pid, seed, rate), layout, runtime, version) as interpreter:
                 reading = interpreter.read_suspended(max_seconds=5)
-                assert len(reading.suspended) <= 20000
-                for code in reading.suspended:
-                    assert len(code.frames) <= 4000
+                most = max(most, len(reading.suspended))
+                assert all(len(code.frames) <= 4000 for code in reading.suspended)
                 interpreter.read_threads()
                 interpreter.read_self_of_frame("run", "x.py")
                 interpreter.read_module_string("sys", "version")
-                lying.close()
-            honest.close()
-        assert len(told) > 30
+        assert most <= expected
 
 
 def test_ten_thousand_tasks_are_all_read(python: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from gtdiag.interpreter import Interpreter, open_interpreter
 
 from .target_process import PROGRAMS, TargetProcess
@@ -31,7 +32,11 @@ def test_a_blocking_call_in_the_loop_is_seen_as_running_with_its_plain_frames(in
     assert running.complete
     assert running.awaits is None
     assert names(running.frames) == ["outer", "handler", "blocking_call"]
-    assert [frame.line for frame in running.frames] == [line_of("await handler()"), line_of("    blocking_call()"), line_of("os.read(0, 1)")]
+    assert [frame.line for frame in running.frames] == [
+        line_of("await handler()"),
+        line_of("    blocking_call()"),
+        line_of("os.read(0, 1)"),
+    ]
 
 
 def line_of(text: str) -> int:
@@ -55,8 +60,9 @@ def test_a_task_that_never_began_has_its_first_line(interpreter: Interpreter) ->
 
 
 def test_threads_with_their_frames(interpreter: Interpreter) -> None:
-    threads = interpreter.read_threads()
-    assert len(threads) == 2  # the third has told and ended
+    # The third one tells that all is ready, and then ends.
+    threads = [thread for thread in interpreter.read_threads() if "tell" not in names(thread.frames)]
+    assert len(threads) == 2
     main = [thread for thread in threads if names(thread.frames)[-1] == "blocking_call"]
     assert len(main) == 1
     assert names(main[0].frames)[0] == "<module>"
@@ -64,7 +70,8 @@ def test_threads_with_their_frames(interpreter: Interpreter) -> None:
         assert main[0].main
         assert main[0].native_thread_id == interpreter.pid
     arbiter = next(thread for thread in threads if "run" in names(thread.frames) and not thread.main)
-    assert names(arbiter.frames)[-3:] == ["run", "call", "wait"] or "call" in names(arbiter.frames)
+    at = names(arbiter.frames).index("call")
+    assert names(arbiter.frames)[at - 2 : at + 2] == ["run", "run", "call", "wait"]
 
 
 def test_the_self_of_a_running_method_and_all_that_hangs_on_it(interpreter: Interpreter) -> None:
@@ -101,7 +108,7 @@ def test_the_self_of_a_running_method_and_all_that_hangs_on_it(interpreter: Inte
     assert settings.item("worker_class").attribute("value").value() == "uvicorn.workers.UvicornWorker"  # type: ignore[union-attr]
     assert settings.item("no such") is None  # type: ignore[union-attr]
     assert arbiter.attribute("no_such") is None
-    assert "timeout" in arbiter.keys()
+    assert set(arbiter.keys()) >= {"timeout", "cfg", "_num_workers"}
 
 
 def test_no_such_frame_is_none(interpreter: Interpreter) -> None:

@@ -3,6 +3,8 @@
 Usage: await_chains.py c|python|uvloop. Ends when stdin ends. Runs on every supported CPython, so it uses old syntax.
 """
 
+# ruff: noqa: E402, N802, RET504, UP036 - the odd code is what is looked at; it runs on old versions too
+
 import contextlib
 import gc
 import json
@@ -333,7 +335,7 @@ def stand(task):
         elif isinstance(thing, asyncio.Future):
             ends_in = type(thing).__name__
             if hasattr(thing, "_children"):
-                behind = [child for child in thing._children if not child.done()][0]
+                behind = next(child for child in thing._children if not child.done())
             elif task.get_name() in LINKS and id(LINKS[task.get_name()]) not in seen:
                 behind = LINKS[task.get_name()]
         thing = behind
