@@ -9,7 +9,7 @@ from typing import Protocol
 from gtdiag.collectors.cgroup import CgroupMemory, CgroupPlace, find_cgroup, read_cgroup
 from gtdiag.collectors.clock import Clock, read_seconds_since_boot
 from gtdiag.collectors.heartbeats import read_heartbeat
-from gtdiag.collectors.looks import Look, Looker, sample_process
+from gtdiag.collectors.looks import Looker, LookPart, sample_process
 from gtdiag.collectors.master import MasterFacts, read_master
 from gtdiag.collectors.processes import ProcessSampler, WorkerFinder, WorkerProcess, is_alive
 from gtdiag.gunicorn.heartbeat import Heartbeat
@@ -55,8 +55,8 @@ class Host(Protocol):
     def cgroup(self, pid: int) -> CgroupMemory | None:
         """Memory limit, use and kills; None where there is no memory cgroup."""
 
-    def look(self, pid: int, worker: WorkerId | None, master_pid: int) -> Look:
-        """A deep look; called from other threads."""
+    def look_parts(self, pid: int, worker: WorkerId | None, master_pid: int) -> tuple[LookPart, ...]:
+        """The parts of a deep look, to be run in other threads."""
 
     def forget(self, worker: WorkerId) -> None:
         """A worker is gone."""
@@ -127,9 +127,9 @@ class ThisHost:
         place = self._cgroups[pid]
         return None if place is None else read_cgroup(place)
 
-    def look(self, pid: int, worker: WorkerId | None, master_pid: int) -> Look:
+    def look_parts(self, pid: int, worker: WorkerId | None, master_pid: int) -> tuple[LookPart, ...]:
         """See Looker."""
-        return self._looker.look(pid, worker, master_pid)
+        return self._looker.parts(pid, worker, master_pid)
 
     def forget(self, worker: WorkerId) -> None:
         """Drop open files and remembered CPU times."""

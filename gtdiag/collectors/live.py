@@ -56,6 +56,9 @@ SETTINGS_EVERY_S = 10.0
 LAST_LOOKS_S = 2.0
 """How long the end of the watch waits for looks that are under way."""
 
+LAST_LOOK_AT_DEAD_S = 0.1
+"""How long the news of a worker's end waits for a look at it, so that the two come in order."""
+
 BORN_HERE_S = 2.0
 """A worker first seen this soon after its start is watched from its start, so its first heartbeat is the first."""
 
@@ -67,7 +70,9 @@ class _Hang:
     looked_at_s: float | None = None
     unchanged: int = 0
     picture: Hashable = None
-    future: Future[Look] | None = None
+    futures: list[Future[Look]] = field(default_factory=list)
+    cost_s: float = 0.0
+    seen: list[Hashable] = field(default_factory=list)
 
 
 @dataclass
@@ -132,6 +137,7 @@ class LiveCollector:
         self._stdin_descriptor = stdin_descriptor
         self._parser_factory = parser_factory or _parser
         self._masters: dict[int, _WatchedMaster] = {}
+        self._of_the_dead: list[_Hang] = []
         self._log: LiveLog | None = None
         self._log_file: str | None = None
         self._stop_reason: str | None = None
@@ -207,8 +213,7 @@ class LiveCollector:
             yield from self._update_workers(watched)
 
     def _end(self, reason: str) -> Iterator[Event]:
-        futures = [hang.future for hang in self._hangs() if hang.future is not None]
-        wait_for(futures, timeout=LAST_LOOKS_S)
+        wait_for([future for hang in self._hangs() for future in hang.futures], timeout=LAST_LOOKS_S)
         yield from self._finished_looks()
         if self._log is not None:
             yield from self._log.close()
@@ -300,7 +305,9 @@ class LiveCollector:
         self, master: _WatchedMaster, worker: _WatchedWorker, resolution_s: float | None = None
     ) -> Iterator[Event]:
         del master.workers[worker.process.id]
-        yield from self._finished_look(worker.hang, wait_s=0.1)
+        yield from self._finished_look(worker.hang, wait_s=LAST_LOOK_AT_DEAD_S)
+        if worker.hang.futures:
+            self._of_the_dead.append(worker.hang)
         self._host.forget(worker.process.id)
         yield WorkerExited(
             origin=Origin("process"),
@@ -459,7 +466,7 @@ class LiveCollector:
             ever=worker.ever,
             since_look_s=None if hang.looked_at_s is None else now_s - hang.looked_at_s,
             unchanged=hang.unchanged,
-            looking=hang.future is not None,
+            looking=bool(hang.futures),
         )
 
     def _start_looks(self, pool: Executor) -> None:
@@ -479,7 +486,7 @@ class LiveCollector:
                 # No worker at all: `--preload` runs the application's start-up in the master.
                 hang = master.hang
                 since_look_s = None if hang.looked_at_s is None else now_s - hang.looked_at_s
-                view = WorkerView(now_s - since_s, False, since_look_s, hang.unchanged, hang.future is not None)
+                view = WorkerView(now_s - since_s, False, since_look_s, hang.unchanged, bool(hang.futures))
                 reason = reason_to_look(view, thresholds_for(0, None))
                 if reason is not None:
                     wanted.append((reason, since_look_s if since_look_s is not None else float("inf")))
@@ -487,7 +494,7 @@ class LiveCollector:
         for position in self._budget.grant(wanted, now_s):
             pid, identity_or_none, master_pid, hang = targets[position]
             hang.looked_at_s = now_s
-            hang.future = pool.submit(self._host.look, pid, identity_or_none, master_pid)
+            hang.futures = [pool.submit(part) for part in self._host.look_parts(pid, identity_or_none, master_pid)]
 
     def _is_still_due(self, master: _WatchedMaster, worker: _WatchedWorker, reason: LookReason, now_s: float) -> bool:
         """The age is reckoned from the last sample; before a costly look, see whether the worker has beaten since."""
@@ -506,20 +513,28 @@ class LiveCollector:
             yield from self._finished_look(hang)
 
     def _finished_look(self, hang: _Hang, wait_s: float = 0.0) -> Iterator[Event]:
-        if hang.future is None:
+        """Give what the parts of a look have seen; when all of them are there, see whether the picture has changed."""
+        if not hang.futures:
             return
-        if wait_s and not hang.future.done():
-            wait_for([hang.future], timeout=wait_s)
-        if not hang.future.done():
-            return
-        look, hang.future = hang.future.result(), None
-        hang.unchanged = hang.unchanged + 1 if look.picture == hang.picture else 0
-        hang.picture = look.picture
-        self._budget.spent(look.cost_s)
-        yield from look.events
+        if wait_s:
+            wait_for(hang.futures, timeout=wait_s)
+        done = [future for future in hang.futures if future.done()]
+        hang.futures = [future for future in hang.futures if future not in done]
+        for future in done:
+            look = future.result()
+            hang.cost_s += look.cost_s
+            hang.seen.append(look.picture)
+            yield from look.events
+        if done and not hang.futures:
+            picture = frozenset(hang.seen)
+            hang.unchanged = hang.unchanged + 1 if picture == hang.picture else 0
+            hang.picture = picture
+            self._budget.spent(hang.cost_s)
+            hang.cost_s, hang.seen = 0.0, []
 
     def _hangs(self) -> list[_Hang]:
-        hangs = []
+        self._of_the_dead = [hang for hang in self._of_the_dead if hang.futures]
+        hangs = list(self._of_the_dead)
         for master in self._masters.values():
             hangs.append(master.hang)
             hangs += [worker.hang for worker in master.workers.values()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from gtdiag.collectors.clock import Clock
@@ -25,14 +25,21 @@ SAMPLE_RESOLUTION_S = 0.01
 HANGS_BEFORE_GIVING_UP = 2
 """A py-spy that hung this often on one worker is not started for it again."""
 
+HANGS_IN_ALL = 4
+"""A py-spy that hung this often and never once answered is not started again at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The events of one look, what it cost in seconds, and a value that changes when the picture does."""
+    """The events of a look, or of a part of it, what it cost, and a value that changes when the picture does."""
 
     events: tuple[Event, ...]
     cost_s: float
     picture: Hashable
+
+
+LookPart = Callable[[], Look]
+"""A part of a look, to be run in a thread; it raises nothing."""
 
 
 class Looker:
@@ -53,26 +60,38 @@ class Looker:
         self._without_stacks: set[WorkerId | None] = set()
         self._stacks: StackReader | None = stack_reader
         self._missing: StackReadError | None = None
+        self._hangs_in_all = 0
+        self._ever_answered = False
         if stack_reader is None:
             try:
                 self._stacks = StackReader.found()
             except StackReadError as error:
                 self._missing = error
 
-    def look(self, pid: int, worker: WorkerId | None, master_pid: int) -> Look:
-        """Look at a worker, or at the master with `worker` None."""
+    def parts(self, pid: int, worker: WorkerId | None, master_pid: int) -> tuple[LookPart, ...]:
+        """The parts of a look at a worker (or at the master with `worker` None), to be run side by side.
+
+        The stacks are a part of their own, so that a py-spy that hangs does not hold back what the rest saw.
+        """
+        parts: list[LookPart] = [lambda: self._timed(lambda: self._look_inside(pid, worker, master_pid))]
+        if self._stacks is not None and worker in self._without_stacks:
+            return tuple(parts)
+        parts.append(lambda: self._timed(lambda: self._look_at_stacks(pid, worker, master_pid)))
+        return tuple(parts)
+
+    def _timed(self, look: Callable[[], list[Event]]) -> Look:
         started_s = self._clock.monotonic()
-        events: list[Event] = []
-        events += self._look_at_stacks(pid, worker, master_pid)
-        if worker is not None:
-            events += self._look_at_suspended(worker, master_pid)
-        events += self._look_at_sockets(pid, worker, master_pid)
+        events = look()
         picture = tuple(
             sample.threads if isinstance(sample, StackSample) else sample.suspended
             for sample in events
             if isinstance(sample, (StackSample, SuspendedSample))
         )
         return Look(tuple(events), max(0.0, self._clock.monotonic() - started_s), picture)
+
+    def _look_inside(self, pid: int, worker: WorkerId | None, master_pid: int) -> list[Event]:
+        suspended = [] if worker is None else self._look_at_suspended(worker, master_pid)
+        return [*suspended, *self._look_at_sockets(pid, worker, master_pid)]
 
     def forget(self, worker: WorkerId) -> None:
         """Let go of what is kept for a worker that is gone."""
@@ -91,6 +110,8 @@ class Looker:
             return self._gap("stacks", "stack", why, hint, worker, master_pid)
         if worker in self._without_stacks:
             return []
+        if self._hangs_in_all >= HANGS_IN_ALL and not self._ever_answered:
+            return []
         at, before_s = self._clock.now(), self._clock.monotonic()
         try:
             threads = self._stacks.read(pid, master_pid)
@@ -99,9 +120,11 @@ class Looker:
                 return []
             if error.hung:
                 self._hangs[worker] = self._hangs.get(worker, 0) + 1
+                self._hangs_in_all += 1
             if error.lasting or self._hangs.get(worker, 0) >= HANGS_BEFORE_GIVING_UP:
                 self._without_stacks.add(worker)
             return self._gap("stacks", "stack", error.why, error.hint, worker, master_pid)
+        self._ever_answered = True
         return [
             StackSample(
                 origin=Origin("stack"),

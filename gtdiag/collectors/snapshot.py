@@ -90,11 +90,13 @@ class _Snapshot:
         except (ProcessLookupError, PermissionError):
             return
         looks: list[Future[Look]] = [
-            pool.submit(self._host.look, worker.id.pid, worker.id, master_pid) for worker in workers
+            pool.submit(part)
+            for worker in workers
+            for part in self._host.look_parts(worker.id.pid, worker.id, master_pid)
         ]
         if not workers:
             # `--preload` runs the application's start-up in the master.
-            looks.append(pool.submit(self._host.look, master_pid, None, master_pid))
+            looks += [pool.submit(part) for part in self._host.look_parts(master_pid, None, master_pid)]
         if self._host.heartbeats_denied(master_pid):
             yield CollectionGap(
                 origin=Origin("heartbeat"),
