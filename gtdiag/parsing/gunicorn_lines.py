@@ -104,9 +104,7 @@ MESSAGES: tuple[Message, ...] = (
     # up to 23.0, when the reap happens inside the SIGCHLD handler: the end of a traceback on stderr
     _message(
         r"(?:gunicorn\.errors\.)?HaltServer: <HaltServer '(?P<reason>[^']*)' (?P<code>\d{1,3})>",
-        lambda m: Fact(
-            events.MasterHalted, Writer.STDERR, values={"reason": m["reason"], "exit_code": int(m["code"])}
-        ),
+        lambda m: Fact(events.MasterHalted, Writer.STDERR, values={"reason": m["reason"], "exit_code": int(m["code"])}),
     ),
     # --- a worker's death, told by the master ---
     _message(r"WORKER TIMEOUT \(pid:(?P<pid>\d{1,10})\)", lambda m: _about(events.WorkerTimedOut, m)),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_PREFIX = re.compile(r"(?:\[ *\d+\.\d+\] |<\d>|\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\] |kern +:\w+ +: )*")
+_PREFIX = re.compile(
+    r"(?:\[ *\d+\.\d+\] |<\d>|\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\] |kern +:\w+ +: )*"
+)
 
 _KILL = re.compile(
     # before 4.20: "Out of memory: Kill process N (name) score S or sacrifice child", then "Killed process N (name) ..."

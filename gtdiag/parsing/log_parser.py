@@ -197,9 +197,7 @@ class LogParser:
         for text in rest:
             self._process_text(text, carried, line_number, continuation=True)
 
-    def _process_text(
-        self, text: str, carried: CarriedLine, line_number: int, *, continuation: bool = False
-    ) -> None:
+    def _process_text(self, text: str, carried: CarriedLine, line_number: int, *, continuation: bool = False) -> None:
         stream = carried.stream
         if (killed := kernel_lines.parse_oom_line(text)) is not None:
             self._add_oom(killed, carried, line_number)
@@ -474,7 +472,12 @@ class LogParser:
         if joined is not None:
             part = joined.parts[-1]
             self._add_boot_failure(
-                worker, part.exception or "Exception in worker process", tuple(part.frames), joined.stamp, stream, joined.line
+                worker,
+                part.exception or "Exception in worker process",
+                tuple(part.frames),
+                joined.stamp,
+                stream,
+                joined.line,
             )
 
     def _settle_dump(self, stream: str, worker: WorkerId | None) -> None:
@@ -564,7 +567,11 @@ class LogParser:
 
     def _finish_headless(self, joined: JoinedTraceback, stream: str) -> None:
         frames = joined.parts[-1].frames
-        if frames and frames[0].function == "spawn_worker" and "gunicorn/arbiter.py" in frames[0].file.replace("\\", "/"):
+        if (
+            frames
+            and frames[0].function == "spawn_worker"
+            and "gunicorn/arbiter.py" in frames[0].file.replace("\\", "/")
+        ):
             if joined.pid is not None:
                 worker = self._identities.find(stream, joined.pid)
                 if not self._was_serving(joined, stream, worker):

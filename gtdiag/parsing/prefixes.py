@@ -16,7 +16,7 @@ from gtdiag.parsing.timestamps import Stamp, parse_epoch, parse_stamp
 
 _ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
 _RFC3164 = r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?"
-_SEVERITIES = "DEFAULT DEBUG INFO NOTICE WARNING ERROR CRITICAL ALERT EMERGENCY".split()
+_SEVERITIES = ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY"]
 _GUNICORN_AHEAD = r"(?=\[?\d{4}[-/]\d\d[-/]\d\d)"
 
 
@@ -53,7 +53,8 @@ LAYERS: dict[str, Layer] = {
     "Cloud Foundry": _layer(r"\[(?P<stream>[A-Z]+(?:/[\w-]+)*/\d+)\] +(?:OUT|ERR) ?", after_stamp=True),
     "Fly.io": _layer(r"(?P<stream>app\[\w+\]) \w{3} \[\w+\] ?", after_stamp=True),
     "journalctl -o short-iso": _layer(
-        r"(?!DEBUG|INFO|WARN|ERROR|CRIT)(?P<host>[\w.-]+) (?P<tag>[^\s:\[\]]+)(?:\[(?P<pid>\d+)\])?: ?", after_stamp=True
+        r"(?!DEBUG|INFO|WARN|ERROR|CRIT)(?P<host>[\w.-]+) (?P<tag>[^\s:\[\]]+)(?:\[(?P<pid>\d+)\])?: ?",
+        after_stamp=True,
     ),
     # A fixed column, so that the indentation of a traceback behind it survives.
     "gcloud logging table": _layer("|".join(f"{severity:<10}" for severity in _SEVERITIES), after_stamp=True),
@@ -62,7 +63,22 @@ LAYERS: dict[str, Layer] = {
 }
 
 _CARRIER_TAGS = frozenset(
-    "docker dockerd containerd podman conmon supervisord systemd runsv svlogd logger cat tee docker-compose rsyslogd".split()
+    [
+        "docker",
+        "dockerd",
+        "containerd",
+        "podman",
+        "conmon",
+        "supervisord",
+        "systemd",
+        "runsv",
+        "svlogd",
+        "logger",
+        "cat",
+        "tee",
+        "docker-compose",
+        "rsyslogd",
+    ]
 )
 """Programs that write for others: the pid behind their name is not the worker's."""
 

@@ -114,9 +114,7 @@ def parse_stamp_match(match: re.Match[str], *, newest: datetime | None = None) -
         # One day of grace: the stamp is in the server's zone, `newest` may be in another.
         after = (month, int(part["sday"])) > ((newest + timedelta(days=1)).month, (newest + timedelta(days=1)).day)
         year = str(newest.year - 1 if after else newest.year)
-    return _make(
-        year, month, part["sday"], part["shour"], part["sminute"], part["ssecond"], part["sfraction"], None
-    )
+    return _make(year, month, part["sday"], part["shour"], part["sminute"], part["ssecond"], part["sfraction"], None)
 
 
 def parse_stamp(text: str, *, newest: datetime | None = None) -> Stamp | None:

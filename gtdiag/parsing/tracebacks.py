@@ -17,7 +17,9 @@ from gtdiag.parsing.timestamps import Stamp
 
 _FRAME = re.compile(r'\s*File "(?P<file>[^"]{1,4096})", line (?P<line>\d{1,9})(?:,? in (?P<function>.{1,512}?))?\s*')
 _HEAD = re.compile(r"\s*(?:Exception Group )?Traceback \(most recent call last\):\s*")
-_DUMP_HEAD = re.compile(r"\s*(?P<current>Current thread|Thread) 0x[0-9a-fA-F]+(?: \[[^\]]*\])? \(most recent call first\):\s*")
+_DUMP_HEAD = re.compile(
+    r"\s*(?P<current>Current thread|Thread) 0x[0-9a-fA-F]+(?: \[[^\]]*\])? \(most recent call first\):\s*"
+)
 _FATAL = re.compile(r"\s*(?P<text>Fatal Python error: .{1,200}?)\s*")
 _CHAIN = re.compile(
     r"\s*(?:During handling of the above exception, another exception occurred|"
@@ -25,9 +27,7 @@ _CHAIN = re.compile(
 )
 _CARETS = re.compile(r"[\s~^]+")
 _REPEATED = re.compile(r"\s*\[Previous line repeated \d+ more times?\]\s*")
-_EXCEPTION = re.compile(
-    r"(?P<name>(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?P<message>: .*|:)?", re.DOTALL
-)
+_EXCEPTION = re.compile(r"(?P<name>(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?P<message>: .*|:)?", re.DOTALL)
 _NOT_EXCEPTIONS = re.compile(r"(?:None|True|False|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|File|Traceback)")
 _EXCEPTION_ENDINGS = (
     *("Error", "Exception", "Exit", "Interrupt", "Warning", "Timeout", "Iteration", "Failure", "Refused", "Fault"),
@@ -217,7 +217,9 @@ class TracebackJoiner:
             return self.close()
         return self.expire(line)
 
-    def add_line(self, text: str, pid: int | None, stamp: Stamp | None, line: int) -> tuple[bool, JoinedTraceback | None]:
+    def add_line(
+        self, text: str, pid: int | None, stamp: Stamp | None, line: int
+    ) -> tuple[bool, JoinedTraceback | None]:
         """A line that is no record. Returns whether it was a piece of a traceback, and a traceback that ended with it."""
         if (frame := parse_frame(text)) is not None:
             self._indented = text[:1] in (" ", "\t")
@@ -349,7 +351,12 @@ def _last_call(frames: list[Frame]) -> int:
     return places[-1] if places else len(frames)
 
 
-ROOTS = ("gunicorn/workers/sync.py", "gunicorn/workers/gthread.py", "gunicorn/workers/base_async.py", "gunicorn/arbiter.py")
+ROOTS = (
+    "gunicorn/workers/sync.py",
+    "gunicorn/workers/gthread.py",
+    "gunicorn/workers/base_async.py",
+    "gunicorn/arbiter.py",
+)
 
 
 def settle(joined: JoinedTraceback) -> JoinedTraceback:

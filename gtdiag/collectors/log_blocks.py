@@ -1,0 +1,158 @@
+"""The bytes of a log to blocks of whole lines, and blocks to events: only lines around tell-tale words are ever parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from gtdiag.collectors.log_compression import ByteSource, read_fully
+from gtdiag.model.events import Event
+from gtdiag.parsing.log_parser import LogParser
+from gtdiag.parsing.relevance import (
+    COARSE_LITERALS,
+    LINE_CHARACTERS,
+    LOOK_BACK_CHARACTERS,
+    REACH,
+    SIGNAL_BYTES,
+    Reach,
+    find_reach,
+)
+
+BLOCK_BYTES = 1 << 20
+"""Small enough to stay in a processor's cache while it is searched once per literal."""
+
+_MOST_BYTES_PER_CHARACTER = 4
+_LINE_BYTES = LINE_CHARACTERS * _MOST_BYTES_PER_CHARACTER
+_RETAINED_BYTES = LOOK_BACK_CHARACTERS * _MOST_BYTES_PER_CHARACTER
+
+
+def decode_line(line: bytes) -> str:
+    """A line's bytes as text; what is not UTF-8 stays visible as \\xNN."""
+    return line.decode("utf-8", "backslashreplace")
+
+
+def read_line_blocks(source: ByteSource, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+    """Blocks that end with a whole line (the last one perhaps without a newline). Lines over 256 kB are cut to that."""
+    carry = b""
+    cutting = False
+    while block := read_fully(source, block_bytes):
+        if cutting:
+            # In the middle of an over-long line: nothing of it is kept but its newline.
+            newline = block.find(b"\n")
+            if newline < 0:
+                continue
+            block, cutting = block[newline:], False
+        end = block.rfind(b"\n") + 1
+        if end:
+            yield carry + block[:end]
+            carry = block[end:]
+        else:
+            carry += block
+        if len(carry) > _LINE_BYTES:
+            carry, cutting = carry[:_LINE_BYTES], True
+    if carry:
+        yield carry
+
+
+def scan_blocks(blocks: Iterable[bytes], parser: LogParser) -> Iterator[Event]:
+    """The parser's events: exactly those of feeding it every line, for a fraction of the work. Does not flush."""
+    scanner = _Scanner(parser)
+    for block in blocks:
+        yield from scanner.scan(block)
+
+
+class _Scanner:
+    def __init__(self, parser: LogParser) -> None:
+        self._parser = parser
+        self._previous = b""
+        self._first_line = 1
+        """Number of the first line of the current block."""
+        self._fed_line = 0
+        """The last line that was handed over."""
+
+    def scan(self, block: bytes) -> Iterator[Event]:
+        parser = self._parser
+        fed_to = 0  # everything of the block before this position was handed over
+        counted_to, counted_line = 0, self._first_line
+        if parser.attentive_until > self._fed_line and self._fed_line == self._first_line - 1:
+            events, fed_to, counted_line = self._feed_attentively(block, 0, counted_line)
+            counted_to = fed_to
+            yield from events
+        for start in sorted(_find_tell_tale_lines(block)):
+            if start < fed_to:
+                continue
+            number = counted_line + block.count(b"\n", counted_to, start)
+            end = _line_end(block, start)
+            reach = _reach_of(block, start, end)
+            if reach is None:
+                continue
+            for before_number, text in self._look_back(block, start, number, reach.before):
+                yield from parser.feed(text, before_number)
+            yield from parser.feed(decode_line(block[start:end]), number)
+            self._fed_line = number
+            events, fed_to, counted_line = self._feed_attentively(block, end + 1, number + 1)
+            counted_to = fed_to
+            yield from events
+        counted_to = min(counted_to, len(block))
+        self._first_line = counted_line + block.count(b"\n", counted_to)
+        self._previous = block if len(block) >= _RETAINED_BYTES else (self._previous + block)[-_RETAINED_BYTES * 2 :]
+
+    def _feed_attentively(self, block: bytes, start: int, number: int) -> tuple[list[Event], int, int]:
+        """Hand over the lines that the parser still wants; returns what came of it, and where and at which line it ended."""
+        events: list[Event] = []
+        parser = self._parser
+        while number <= parser.attentive_until and start < len(block):
+            end = _line_end(block, start)
+            events += parser.feed(decode_line(block[start:end]), number)
+            self._fed_line = number
+            start, number = end + 1, number + 1
+        return events, start, number
+
+    def _look_back(self, block: bytes, start: int, number: int, before: int) -> list[tuple[int, str]]:
+        """The lines above a line, oldest first, that were not handed over yet: at most `before`."""
+        wanted = min(before, number - 1 - self._fed_line)
+        found: list[tuple[int, str]] = []
+        characters = 0
+        text, position = block, start
+        while len(found) < wanted:
+            if position == 0:
+                if text is not block:
+                    break
+                text, position = self._previous, len(self._previous)
+                if not position:
+                    break
+            end = position - 1
+            position = text.rfind(b"\n", 0, end) + 1
+            line = decode_line(text[position : min(end, position + _LINE_BYTES)])
+            number -= 1
+            found.append((number, line))
+            characters += len(line)
+            if characters > LOOK_BACK_CHARACTERS + LINE_CHARACTERS:
+                break
+        return found[::-1]
+
+
+def _line_end(block: bytes, start: int) -> int:
+    end = block.find(b"\n", start)
+    return len(block) if end < 0 else end
+
+
+def _find_tell_tale_lines(block: bytes) -> set[int]:
+    """Where the lines begin that hold a tell-tale word."""
+    starts: set[int] = set()
+    for literal in COARSE_LITERALS:
+        at = block.find(literal)
+        while at >= 0:
+            start = block.rfind(b"\n", 0, at) + 1
+            end = _line_end(block, at)
+            if SIGNAL_BYTES.search(block, start, end) is not None:
+                starts.add(start)
+            at = block.find(literal, end)
+    return starts
+
+
+def _reach_of(block: bytes, start: int, end: int) -> Reach | None:
+    if end - start > LINE_CHARACTERS:
+        # Only the head of a long line counts, and that is counted in characters.
+        return find_reach(decode_line(block[start : min(end, start + _LINE_BYTES)])[:LINE_CHARACTERS])
+    match = SIGNAL_BYTES.search(block, start, end)
+    return None if match is None or match.lastgroup is None else REACH[match.lastgroup]
