@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gtdiag.interpreter.errors import InterpreterGoneError, UnsupportedInterpreterError
+from gtdiag.interpreter.errors import InterpreterGoneError, InterpreterStartingError, UnsupportedInterpreterError
 
 _LIBPYTHON = re.compile(r"/libpython(3\.\d+)(t?)d?m?\.so[^/]*$")
 _PYTHON = re.compile(r"/python(3\.\d+)(t?)d?$")
@@ -20,6 +20,7 @@ _DELETED = " (deleted)"
 _WANTED_SYMBOLS = ("_PyRuntime", "Py_Version")
 _RUNTIME_SECTION = ".PyRuntime"
 _SYMBOL = struct.Struct("<IBBHQQ")  # st_name, st_info, st_other, st_shndx, st_value, st_size
+_PF_KTHREAD = 0x00200000  # include/linux/sched.h
 _MAX_TABLE_BYTES = 64 * 1024 * 1024
 
 
@@ -187,12 +188,22 @@ def _image_of(pid: int, mapping: Mapping, is_executable: bool) -> InterpreterIma
     raise NotAnInterpreterError(why)
 
 
-def _is_gone(pid: int) -> bool:
+def _stat_fields(pid: int) -> list[str]:
+    """Fields of /proc/PID/stat from the third (state) on; empty when there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return True
-    return stat.rpartition(")")[2].split()[:1] in (["Z"], ["X"])
+        return []
+    return stat.rpartition(")")[2].split()
+
+
+def _is_gone(pid: int) -> bool:
+    return _stat_fields(pid)[:1] in ([], ["Z"], ["X"])
+
+
+def _is_kernel_thread(pid: int) -> bool:
+    fields = _stat_fields(pid)
+    return len(fields) > 6 and bool(int(fields[6]) & _PF_KTHREAD)
 
 
 def find_interpreter(pid: int, maps_text: str) -> InterpreterPlace:
@@ -204,7 +215,9 @@ def find_interpreter(pid: int, maps_text: str) -> InterpreterPlace:
     if not mappings:
         if _is_gone(pid):
             raise InterpreterGoneError(pid, "the process has ended")
-        raise UnsupportedInterpreterError(pid, "no program is mapped in it (a kernel thread?)")
+        if _is_kernel_thread(pid):
+            raise UnsupportedInterpreterError(pid, "it is a kernel thread")
+        raise InterpreterStartingError(pid, "its program is only being loaded")
     libraries = [m for m in mappings if _LIBPYTHON.search(m.path)]
     programs = [m for m in mappings if m.path == executable and m not in libraries]
     programs += [m for m in mappings if _PYTHON.search(m.path) and m not in programs]

@@ -56,7 +56,7 @@ class EmbeddedFrames:
         if not 0 < slots <= _MAX_STACK_SLOTS:
             raise InconsistentReadError(f"a value stack of {slots} at {frame:#x}")
         top_at = frame + layout.frame.locals + 8 * (slots - 1)
-        # One piece of memory holds type, state, instruction, stack depth and top of stack: all that the chain depends on.
+        # One piece of memory holds type, state, instruction, stack depth and top of stack: all that a link depends on.
         witnesses.append((type_at, memory.read(type_at, top_at + 8 - type_at)))
         awaiting = state == "awaiting" or (state == "suspended" and self._is_at_await(address, raw))
         return GeneratorFrame(GeneratorState.SUSPENDED, raw, memory.u64(top_at) if awaiting else None)
