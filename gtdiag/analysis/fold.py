@@ -30,6 +30,16 @@ class PendingLook:
     suspended_seen: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class UnownedBootFailure:
+    """A failed boot of which no worker is known."""
+
+    at: datetime | None
+    reason: str
+    stream: str
+    master: MasterLife | None
+
+
 @dataclass(slots=True)
 class Observation:
     """What is known of the observation as a whole."""
@@ -48,7 +58,7 @@ class Observation:
     oom_kill_rises: list[datetime | None] = field(default_factory=list)
     oom_kill_known: bool = False
     kernel_kills: list[KernelOomRecord] = field(default_factory=list)
-    unowned_boot_failures: list[tuple[datetime | None, str, MasterLife | None]] = field(default_factory=list)
+    unowned_boot_failures: list[UnownedBootFailure] = field(default_factory=list)
     gaps: dict[tuple[str, str], Gap] = field(default_factory=dict)
 
 
@@ -202,7 +212,7 @@ class Fold:
             if master.ended_at is None:
                 self.population.end_master(master, event.at)
         elif master is None:
-            self.observation.unowned_boot_failures.append((event.at, event.reason, None))
+            self.observation.unowned_boot_failures.append(UnownedBootFailure(event.at, event.reason, stream, None))
 
     def _on_master_gone(self, event: events.MasterGone) -> None:
         master = self.population.master_of(event)
@@ -286,7 +296,7 @@ class Fold:
         if life is None:
             stream = self.population.stream_of(event)
             master = self.population.master_of(event) or self.population.latest_master(stream)
-            self.observation.unowned_boot_failures.append((event.at, event.reason, master))
+            self.observation.unowned_boot_failures.append(UnownedBootFailure(event.at, event.reason, stream, master))
         elif life.boot_failure is None:
             life.boot_failure, life.boot_failed_at = event.reason, event.at
             self._note(life, event, event.reason)

@@ -98,7 +98,7 @@ class LookReader:
             return self._read_suspended(evidence, ()) if evidence.suspended else None
         frames = self._ownership.own_frames(main.frames)
         if _waits_in_event_loop(frames):
-            # An application that starts a loop itself (asyncio.run at import) has frames outside it: they lead the path.
+            # An application that starts a loop itself (asyncio.run at import) has frames outside it: they come first.
             outside = frames[: _event_loop_start(frames)] if any(f.owner is Owner.APP for f in frames) else ()
             return self._read_suspended(evidence, outside)
         return self._conclude(

@@ -209,13 +209,16 @@ def _largest_generation(members: list[Judgement]) -> list[Judgement]:
 
 
 def _overlap_at(judgement: Judgement, moment: datetime | None) -> bool:
+    """Whether the worker was there at that moment and for a while after it.
+
+    A replacement boots the moment its predecessor is gone, but the end is seen up to a second late.
+    """
     life = judgement.life
     if moment is None or life.booted_at is None:
         return life.booted_at is None and moment is None
-    slack_s = threshold("same_wave_s")
     until = life.ended_at or life.last_seen_at
-    began = (life.booted_at - moment).total_seconds() <= slack_s
-    return began and (until is None or until > moment)
+    stayed_s = (until - moment).total_seconds() if until is not None else None
+    return life.booted_at <= moment and (stayed_s is None or stayed_s >= threshold("abort_grace_s"))
 
 
 def _best_blame(judgements: Iterable[Judgement]) -> Blocked:
@@ -308,7 +311,7 @@ def _match_memory_growth(group: list[Judgement], master: MasterLife | None) -> l
     return [
         Pattern(
             kind=PatternKind.MEMORY_GROWTH,
-            summary=f"the memory of {count_of(len(growing), 'worker')} grows by up to {fastest / 1048576:.1f} MiB a second",
+            summary=f"the memory of {count_of(len(growing), 'worker')} grows by {fastest / 1048576:.1f} MiB a second",
             confidence=Confidence.MEDIUM,
             pids=tuple(j.life.pid for j in growing),
             master_pid=_pid_of(master),

@@ -37,7 +37,7 @@ class Population:
             return known
         if known is not None and known.ended_at is None and known.started_at == event.at and known.version == version:
             return known
-        if known is not None and known.live:
+        if known is not None and known.live and known.ended_at is None:
             return known
         if known is not None and known.ended_at is None:
             self.end_master(known, event.at)
@@ -147,7 +147,7 @@ class Population:
             life.master = self.master_of(event)
 
     def _find_master(self, stream: str, pid: int | None) -> MasterLife | None:
-        return next((m for m in reversed(self.masters) if m.stream == stream and m.pid == pid and not m.ended_at), None)
+        return next((m for m in reversed(self.masters) if m.stream == stream and m.pid == pid), None)
 
     def _is_same_boot(self, known: WorkerLife, event: Event) -> bool:
         assert event.worker is not None
@@ -167,7 +167,8 @@ class Population:
     def _join_boot(self, known: WorkerLife, event: Event) -> None:
         if event.worker is not None and event.worker.started_at_s is not None:
             known.started_at_s = event.worker.started_at_s
-        if known.booted_at is None or (event.at is not None and event.at < known.booted_at):
+        # The kernel knows when a process began; a log line's stamp is cut to the second.
+        if known.booted_at is None or event.origin.source != "log":
             known.booted_at = event.at
         self._mark_seen(known, event)
 

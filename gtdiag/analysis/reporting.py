@@ -118,9 +118,12 @@ def _unowned_boot_failures(fold: Fold, judgements: list[Judgement]) -> list[Inci
     """Failed boots of which no worker is known: a loading error or a halting master without a worker's line."""
     found = []
     explained = {id(j.life.master) for j in judgements if j.kind is IncidentKind.BOOT_FAILURE}
-    for at, reason, master in fold.observation.unowned_boot_failures:
-        found.append(_boot_failure(at, reason, master))
-        explained.add(id(master))
+    streams = {j.life.stream for j in judgements if j.kind is IncidentKind.BOOT_FAILURE}
+    for failure in fold.observation.unowned_boot_failures:
+        if failure.master is None and failure.stream in streams:
+            continue  # a master without a pid that halts because of workers that are known to have failed
+        found.append(_boot_failure(failure.at, failure.reason, failure.master))
+        explained.add(id(failure.master))
     for master in fold.population.masters:
         if master.halted_reason is not None and id(master) not in explained:
             found.append(_boot_failure(master.halted_at, master.halted_reason, master))

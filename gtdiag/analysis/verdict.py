@@ -84,7 +84,7 @@ def _startup_sentences(incidents: Sequence[Incident], patterns: Sequence[Pattern
         timeout = f" after {seconds_in_words(facts.timeout_s)} without a heartbeat" if facts.timeout_s else ""
         if any(i.kind is IncidentKind.WORKER_TIMEOUT for i in incidents):
             sentences.append(
-                f"gunicorn kills them{timeout} and starts them again: a restart loop, {loop.cycles} cycles so far{every}."
+                f"gunicorn kills them{timeout} and starts them again: a restart loop, {loop.cycles} cycles{every}."
             )
         else:
             sentences.append(f"Restart loop: {loop.summary}.")
@@ -185,7 +185,6 @@ def _remedies(incidents: Sequence[Incident], patterns: Sequence[Pattern], facts:
         | frozenset(p.category.value for p in patterns if p.category),
         libraries=frozenset(i.blocked.library for i in incidents if i.blocked and i.blocked.library),
         killers=frozenset(i.killed_by.value for i in incidents),
-        preload=facts.preload,
     )
     blames = [i.blocked for i in incidents if i.blocked]
     call = name_call(blames[0]) if blames else "the start-up"
