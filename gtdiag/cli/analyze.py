@@ -12,6 +12,7 @@ from gtdiag.cli.environment import describe_environment, option
 from gtdiag.cli.observation import conclude, fold
 from gtdiag.cli.parameter_types import moment
 from gtdiag.cli.report_options import ReportOptions, report_options
+from gtdiag.cli.time_window import keep_window
 from gtdiag.errors import ExitCode, UsageError
 from gtdiag.model.events import Event
 
@@ -83,4 +84,13 @@ def _events_of(
 
     from gtdiag.collectors.log_files import collect_log_events
 
-    return iter(collect_log_events(files, stdin=sys.stdin.buffer, since=since, until=until))
+    back_since = since if isinstance(since, timedelta) else None
+    back_until = until if isinstance(until, timedelta) else None
+    events = collect_log_events(
+        files,
+        stdin=sys.stdin.buffer,
+        since=since if isinstance(since, datetime) else None,
+        until=until if isinstance(until, datetime) else None,
+        timeout_s=timeout_s,
+    )
+    return keep_window(events, back_since, back_until) if back_since or back_until else events

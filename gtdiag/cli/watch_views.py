@@ -59,14 +59,22 @@ class EventLog:
         self._redact = redact
         self._said: set[tuple[int, int, str | None]] = set()
         self._latest_time = "--:--:--"
+        self._latest_words: dict[int, str] = {}
 
     def show_event(self, event: Event) -> None:
         """Write the event's line, if it has one."""
         if event.at is not None:
             self._latest_time = event.at.strftime("%H:%M:%S")
         line = render_event_line(event, ascii=self._ascii, redact=self._redact)
-        if line is not None:
+        if line is None:
+            return
+        # What is seen live is said again by the log, a moment later and with a time of its own.
+        about = event.worker.pid if event.worker is not None else None
+        words = line.partition(" ")[2]
+        if about is None or self._latest_words.get(about) != words:
             self._write_line(line)
+        if about is not None:
+            self._latest_words[about] = words
 
     def show_report(self, report: Report) -> None:
         """Write what each worker is blocked in, when that becomes known and when it becomes another call."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -17,6 +18,8 @@ from gtdiag.model.report import (
     Worker,
     WorkerEnd,
 )
+
+_STDLIB_FOLDER = re.compile(r"^.*/lib/python3\.\d+/(?=.)")
 
 INCIDENT_TITLES: dict[IncidentKind, str] = {
     IncidentKind.WORKER_TIMEOUT: "worker time-out",
@@ -124,6 +127,11 @@ def say_time(at: datetime | None, *, unknown: str = "?") -> str:
     return unknown if at is None else at.strftime("%H:%M:%S")
 
 
+def say_day_and_time(at: datetime | None, *, unknown: str = "?") -> str:
+    """Return month, day and time of day: "07-22 15:06:03"."""
+    return unknown if at is None else at.strftime("%m-%d %H:%M:%S")
+
+
 def say_date_and_time(at: datetime | None, *, unknown: str = "?") -> str:
     """Return date, time and offset: "2025-07-22 15:06:03 +00:00"."""
     return unknown if at is None else at.isoformat(sep=" ", timespec="seconds").replace("+", " +", 1)
@@ -190,6 +198,15 @@ def say_place(file: str | None, line: int | None) -> str:
     if not file:
         return ""
     return file if line is None else f"{file}:{line}"
+
+
+def say_installed_file(file: str) -> str:
+    """Return what tells files of libraries apart: the path below site-packages, or below the standard library."""
+    for part in ("/site-packages/", "/dist-packages/"):
+        _, found, rest = file.rpartition(part)
+        if found:
+            return rest
+    return _STDLIB_FOLDER.sub("", file)
 
 
 def say_heartbeat(worker: Worker, timeout_s: float | None) -> str:

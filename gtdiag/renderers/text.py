@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from gtdiag.model.report import (
     Blocked,
     Confidence,
@@ -18,6 +20,7 @@ from gtdiag.model.report import (
 from gtdiag.renderers import phrases
 from gtdiag.renderers.escaping import escape_text
 from gtdiag.renderers.incident_groups import IncidentGroup, group_incidents
+from gtdiag.renderers.markdown_text import parse_markdown
 from gtdiag.renderers.page import Page
 from gtdiag.renderers.report_strings import map_strings
 from gtdiag.renderers.text_page import TextPage
@@ -25,7 +28,8 @@ from gtdiag.renderers.text_page import TextPage
 MAX_GROUPS = 20
 MAX_EVIDENCE_LINES = 6
 MAX_WORKER_ROWS = 40
-MAX_STACK_FRAMES = 12
+FRAMES_AFTER_THE_CALL = 3
+MAX_APP_FRAMES = 12
 """What fits a terminal; the JSON has all of it, and the text says how much it leaves out."""
 
 _KINDS_THAT_NAME_THE_PHASE = frozenset({IncidentKind.STARTUP_HANG, IncidentKind.BOOT_FAILURE, IncidentKind.MASTER_HANG})
@@ -65,22 +69,38 @@ def _write_verdict(page: TextPage, report: Report) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _GroupContext:
+    """Whether a group must say its master, and its dates, to be told from the others."""
+
+    several_masters: bool
+    several_days: bool
+
+
+def _covers_several_days(report: Report) -> bool:
+    start, end = report.period.start, report.period.end
+    return start is not None and end is not None and start.date() != end.date()
+
+
 def _write_incidents(page: TextPage, report: Report) -> None:
     groups = group_incidents(report.incidents)
     if not groups:
         return
     page.heading("What happened")
-    several_masters = len({incident.master_pid for incident in report.incidents}) > 1
+    about = _GroupContext(
+        several_masters=len({incident.master_pid for incident in report.incidents}) > 1,
+        several_days=_covers_several_days(report),
+    )
     for number, group in enumerate(groups[:MAX_GROUPS], start=1):
         if number > 1:
             page.blank()
-        _write_group(page, group, number, several_masters)
+        _write_group(page, group, number, about)
     if len(groups) > MAX_GROUPS:
         page.blank()
         page.paragraph(f"{len(groups) - MAX_GROUPS} more groups of incidents are in --format json", style="dim")
 
 
-def _write_group(page: TextPage, group: IncidentGroup, number: int, several_masters: bool) -> None:
+def _write_group(page: TextPage, group: IncidentGroup, number: int, about: _GroupContext) -> None:
     first = group.first
     title = phrases.INCIDENT_TITLES[first.kind]
     if first.phase is not None and first.kind not in _KINDS_THAT_NAME_THE_PHASE:
@@ -90,30 +110,32 @@ def _write_group(page: TextPage, group: IncidentGroup, number: int, several_mast
     page.paragraph(title, style="bold", first=f"{number}. ")
     pids = phrases.say_numbers(group.pids)
     page.field("worker" if len(group.pids) == 1 else "workers", f"pid {pids}" if pids else "")
-    if several_masters and first.master_pid is not None:
+    if about.several_masters and first.master_pid is not None:
         page.field("master", f"pid {first.master_pid}")
-    page.field("when", _say_when(group))
+    page.field("when", _say_when(group, about.several_days))
     page.field("killed by", phrases.KILLED_BY[first.killed_by])
     if first.request is not None:
         page.field("request", " ".join(part for part in (first.request.method, first.request.path) if part))
     if group.blames:
         _write_blame(page, group)
     else:
-        page.field("what", first.summary)
+        count = len(group.incidents)
+        page.field("what", first.summary if count == 1 else f"{first.summary} (the first of {count})")
         page.field("blocked in", "not known")
     _write_memory(page, first)
     _write_evidence(page, group)
 
 
-def _say_when(group: IncidentGroup) -> str:
+def _say_when(group: IncidentGroup, several_days: bool) -> str:
     times = [incident.at for incident in group.incidents if incident.at is not None]
     if not times:
         return ""
-    start, end = phrases.say_time(min(times)), phrases.say_time(max(times))
+    say = phrases.say_date_and_time if several_days else phrases.say_time
+    start, end = say(min(times)), say(max(times))
     text = start if start == end else f"{start} to {end}"
     resolved = [incident.resolved_at for incident in group.incidents if incident.resolved_at is not None]
     if resolved:
-        text += f"; went on by itself at {phrases.say_time(max(resolved))}"
+        text += f"; went on by itself at {say(max(resolved))}"
     return text
 
 
@@ -135,6 +157,8 @@ def _write_blame(page: TextPage, group: IncidentGroup) -> None:
 
 
 def _say_duration(blames: tuple[Blocked, ...]) -> str:
+    if not any(blame.seconds for blame in blames):
+        return "not known: one look cannot tell" if max(blame.samples for blame in blames) <= 1 else ""
     parts = [phrases.say_range((blame.seconds for blame in blames), "seconds")]
     share = phrases.say_range((blame.share for blame in blames), "share")
     if share:
@@ -150,28 +174,40 @@ def _write_stack(page: TextPage, blocked: Blocked) -> None:
     if not blocked.stack:
         return
     page.field("stack", "outermost first; >> is application code")
-    shown, left_out = _shorten(blocked.stack)
-    for frame in shown:
+    for frame in _shorten(blocked.stack):
         if frame is None:
-            page.marked("", f"... {phrases.say_count(left_out, 'frame')} left out ...", indent=4, style="dim")
+            page.paragraph("...", indent=7, style="dim")
             continue
         app = frame.owner is Owner.APP
-        text = f"{frame.function}  {phrases.say_place(frame.file, frame.line)}"
-        page.marked(">>" if app else "", text, indent=4, style="bold cyan" if app else "dim")
+        file = frame.file if app else phrases.say_installed_file(frame.file)
+        page.frame(
+            ">>" if app else "",
+            frame.function,
+            phrases.say_place(file, frame.line),
+            style="bold cyan" if app else "dim",
+        )
 
 
-def _shorten(stack: tuple[StackFrame, ...]) -> tuple[list[StackFrame | None], int]:
-    """Keep the application's frames and what they lead to; None stands where frames are left out.
+def _shorten(stack: tuple[StackFrame, ...]) -> list[StackFrame | None]:
+    """Keep the application's frames, what called them and what they lead to; None stands where frames are left out.
 
-    The outermost frames are gunicorn and the server's main loop: alike in every report, so they go first.
+    The outermost frames are gunicorn and the server's main loop: alike in every report.
     """
-    first_app = next((i for i, frame in enumerate(stack) if frame.owner is Owner.APP), 0)
-    frames = list(stack[max(0, first_app - 1) :])
-    left_out = len(stack) - len(frames)
-    if len(frames) <= MAX_STACK_FRAMES:
-        return ([None, *frames] if left_out else list(frames)), left_out
-    head, tail = frames[: MAX_STACK_FRAMES // 2], frames[-(MAX_STACK_FRAMES // 2) :]
-    return [*head, None, *tail], len(stack) - len(head) - len(tail)
+    apps = [i for i, frame in enumerate(stack) if frame.owner is Owner.APP]
+    if not apps:
+        kept = set(range(max(0, len(stack) - FRAMES_AFTER_THE_CALL - 1), len(stack)))
+    else:
+        half = MAX_APP_FRAMES // 2
+        listed = apps if len(apps) <= MAX_APP_FRAMES else [*apps[:half], *apps[-half:]]
+        after = range(apps[-1] + 1, apps[-1] + 1 + FRAMES_AFTER_THE_CALL)
+        kept = {max(0, apps[0] - 1), *listed, *after, len(stack) - 1}
+    shown: list[StackFrame | None] = []
+    for i, frame in enumerate(stack):
+        if i in kept:
+            shown.append(frame)
+        elif not shown or shown[-1] is not None:
+            shown.append(None)
+    return shown
 
 
 def _write_memory(page: TextPage, incident: Incident) -> None:
@@ -232,6 +268,7 @@ def _write_workers(page: TextPage, report: Report) -> None:
     workers = report.workers
     if len(workers) > MAX_WORKER_ROWS:
         workers = tuple(sorted(workers, key=_least_urgent_last))[:MAX_WORKER_ROWS]
+    say_booted = phrases.say_day_and_time if _covers_several_days(report) else phrases.say_time
     rows = [
         (
             "red" if _needs_attention(worker) else "",
@@ -240,7 +277,7 @@ def _write_workers(page: TextPage, report: Report) -> None:
                 str(worker.ordinal),
                 phrases.PHASES[worker.phase] if worker.phase is not Phase.EXITED else "",
                 phrases.say_end(worker) if worker.end is not WorkerEnd.RUNNING else "",
-                phrases.say_time(worker.booted_at, unknown=""),
+                say_booted(worker.booted_at, unknown=""),
                 phrases.say_seconds(worker.startup_s, unknown=""),
                 phrases.say_heartbeat(worker, report.gunicorn.timeout_s) if worker.ended_at is None else "",
                 phrases.say_bytes(worker.rss_bytes, unknown=""),
@@ -279,8 +316,8 @@ def _write_remedies(page: TextPage, report: Report) -> None:
             page.blank()
         page.paragraph(f"{remedy.title}  [{remedy.id}]", style="bold", first=f"{number}. ")
         page.paragraph(remedy.why.strip("\n"), indent=3)
-        for line in remedy.how.strip("\n").split("\n"):
-            page.paragraph(line, indent=3)
+        for block in parse_markdown(remedy.how):
+            page.paragraph(block.text, indent=3 + block.indent, first=block.mark, style="cyan" if block.code else "")
 
 
 def _write_gaps(page: TextPage, report: Report) -> None:

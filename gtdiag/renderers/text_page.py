@@ -57,9 +57,15 @@ class TextPage:
             start = " " * indent + pad(label if number == 0 else "", label_width)
             self._lines.append(self.styled(start, "dim") + self.styled(line, style))
 
-    def marked(self, mark: str, text: str, *, indent: int, style: str) -> None:
-        """Add a line that opens with a mark (">>"), wrapped below itself."""
-        self.paragraph(text, indent=indent, style=style, first=pad(mark, 3))
+    def frame(self, mark: str, function: str, place: str, *, style: str) -> None:
+        """Add a stack frame: the mark (">>"), the function, its place beside or, where that is too wide, below it."""
+        indent, first = 4, pad(mark, 3)
+        line = f"{function}  {place}"
+        if indent + cell_width(first) + cell_width(line) <= self.width:
+            self.paragraph(line, indent=indent, style=style, first=first)
+        else:
+            self.paragraph(function, indent=indent, style=style, first=first)
+            self.paragraph(place, indent=indent + cell_width(first) + 2, style=style)
 
     def table(self, headers: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], *, indent: int = 2) -> None:
         """Add a table: rows of (style, cells). Empty columns are left out; the last one is cut to what is left."""
