@@ -1,4 +1,4 @@
-"""What `gtdiag watch` says when the world is not as it should be: one clear line, or a gap and all that it could see."""
+"""What `gtdiag watch` says when the world is not as it should be: one clear line, or a gap and what it could see."""
 
 from __future__ import annotations
 
