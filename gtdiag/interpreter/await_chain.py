@@ -25,6 +25,8 @@ _WRAPPERS = (
     "FutureIter",
     "_asyncio.FutureIter",
 )
+_CYTHON = "_cython_"
+"""Types of compiled coroutines are named after Cython's version: _cython_3_0_11.coroutine."""
 _C_FUTURE, _C_TASK = "_asyncio.Future", "_asyncio.Task"
 _GATHERING = "_GatheringFuture"
 
@@ -165,13 +167,16 @@ class AwaitChainReader:
             return self._step_into_wrapper(chain, address, info)
         if self._is_future(info):
             return self._step_into_future(chain, address, info)
-        if info.name.startswith("_cython_"):
+        if info.name.startswith(_CYTHON):
+            if info.name.endswith(".coroutine_wrapper"):
+                return self._step_into_wrapper(chain, address, info)
             return self._step_into_cython(chain, address, info)
         if info.name == "NoneType":
             return None
+        # Code behind an awaitable of an unknown type stays unseen; what its task waits for in the end does not.
         chain.awaits = info.name
-        chain.complete = False  # what an awaitable of an unknown type waits for in turn stays unseen
-        return None
+        chain.complete = False
+        return self._waiter(chain.driver) or None
 
     def _step_into_generator(self, chain: AwaitChain, address: int) -> int | None:
         found = self._frames.generator(address, chain.witnesses)
@@ -299,8 +304,8 @@ class AwaitChainReader:
         for at in range(7, len(fields) - 2):
             if not (self._is_str(fields[at]) and self._is_str(fields[at + 1])):
                 continue
-            module = self._objects.read_str(fields[at + 2]) if self._is_str(fields[at + 2]) else info.name
-            chain.frames.append(Frame(self._objects.read_str(fields[at + 1]), module, None))
+            name = self._objects.read_str(fields[at + 1])
+            chain.frames.append(Frame(name, self._cython_file(fields[at + 2 : at + 4]) or info.name, None))
             chain.innermost = None
             for awaited_at in (at - 1, at - 2):
                 if fields[awaited_at] and self._is_awaitable(fields[awaited_at]):
@@ -310,6 +315,18 @@ class AwaitChainReader:
             return self._waiter(chain.driver) or None
         chain.awaits = info.name
         chain.complete = False
+        return None
+
+    def _cython_file(self, after_names: tuple[int, ...]) -> str | None:
+        """The source file of compiled code (uvloop/loop.pyx), else its module's name (uvloop.loop)."""
+        for address in reversed(after_names):
+            try:
+                if address and self._objects.type_of(address).name == "code":
+                    return self._frames.code(address).file
+            except InconsistentReadError:
+                continue
+            if self._is_str(address):
+                return self._objects.read_str(address)
         return None
 
     def _is_str(self, address: int) -> bool:
@@ -323,5 +340,5 @@ class AwaitChainReader:
             info = self._objects.type_of(address)
         except InconsistentReadError:
             return False
-        known = info.name in _GENERATORS or info.name in _WRAPPERS or info.name.startswith("_cython_")
+        known = info.name in _GENERATORS or info.name in _WRAPPERS or info.name.startswith(_CYTHON)
         return known or self._is_future(info)

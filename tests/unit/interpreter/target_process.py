@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.environments import NEWEST, standard_environment
+
 PROGRAMS = Path(__file__).parent / "programs"
 _ASK = (
     "import sys, platform, sysconfig; print(platform.python_implementation(), '%d.%d' % sys.version_info[:2], "
@@ -47,6 +49,16 @@ def can_import(python: str, module: str) -> bool:
     return (
         subprocess.run([python, "-c", f"import {module}"], capture_output=True, timeout=30, check=False).returncode == 0
     )
+
+
+def python_with_uvloop(version: str) -> str | None:
+    """An interpreter of this version that has uvloop: the one found here, or the environment of the live tests."""
+    python = interpreters().get(version)
+    if python is not None and can_import(python, "uvloop"):
+        return python
+    if version == "{}.{}".format(*sys.version_info[:2]):
+        return str(standard_environment(NEWEST).python)
+    return None
 
 
 class TargetProcess:

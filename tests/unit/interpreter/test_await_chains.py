@@ -10,7 +10,7 @@ from gtdiag.interpreter import SuspendedReading, open_interpreter
 from gtdiag.interpreter.layout import known_versions
 from gtdiag.model.stacks import SuspendedCode
 
-from .target_process import PROGRAMS, TargetProcess, can_import, interpreters
+from .target_process import PROGRAMS, TargetProcess, interpreters, python_with_uvloop
 
 pytestmark = pytest.mark.live
 
@@ -27,11 +27,9 @@ def look(python: str, loop: str) -> tuple[dict[str, Any], SuspendedReading]:
 @pytest.fixture(scope="module", params=[(v, loop) for v in known_versions() for loop in LOOPS], ids="-".join)
 def looked(request: pytest.FixtureRequest) -> tuple[dict[str, Any], dict[str, SuspendedCode]]:
     version, loop = request.param
-    python = interpreters().get(version)
+    python = python_with_uvloop(version) if loop == "uvloop" else interpreters().get(version)
     if python is None:
-        pytest.skip(f"no CPython {version} on this machine")
-    if loop == "uvloop" and not can_import(python, "uvloop"):
-        pytest.skip(f"uvloop is not installed for CPython {version}")
+        pytest.skip(f"no CPython {version} {'with uvloop ' if loop == 'uvloop' else ''}on this machine")
     told, reading = look(python, loop)
     assert not reading.truncated
     assert reading.problems == ()
@@ -105,3 +103,20 @@ def test_a_gather_names_the_first_that_is_not_done(looked: Looked) -> None:
 def test_a_long_chain_is_whole(looked: Looked) -> None:
     _, seen = looked
     assert [frame.function for frame in seen["deep"].frames].count("deep") == 201
+
+
+@pytest.mark.parametrize("version", known_versions())
+def test_coroutines_that_cython_compiled_have_their_names(version: str) -> None:
+    """uvloop's own: what a worker stuck in connect() is in, when nothing answers the SYN."""
+    python = python_with_uvloop(version)
+    if python is None:
+        pytest.skip(f"no CPython {version} with uvloop on this machine")
+    with TargetProcess(python, PROGRAMS / "uvloop_connect.py") as target:
+        target.told()
+        with open_interpreter(target.pid) as interpreter:
+            tasks = {code.name: code for code in interpreter.read_suspended().suspended}
+    functions = [frame.function for frame in tasks["connects"].frames]
+    assert [name.rpartition(".")[2] for name in functions] == ["connects", "open_connection", "create_connection"]
+    assert tasks["connects"].frames[-1].file in ("uvloop/loop.pyx", "uvloop.loop")
+    assert tasks["connects"].awaits == "_asyncio.Future"
+    assert tasks["connects"].complete
