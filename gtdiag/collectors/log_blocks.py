@@ -13,6 +13,7 @@ from gtdiag.parsing.relevance import (
     LOOK_BACK_CHARACTERS,
     REACH,
     SIGNAL_BYTES,
+    SIGNAL_SPAN_BYTES,
     Reach,
     find_reach,
 )
@@ -73,7 +74,7 @@ class _Scanner:
         parser = self._parser
         fed_to = 0  # everything of the block before this position was handed over
         counted_to, counted_line = 0, self._first_line
-        if parser.attentive_until > self._fed_line and self._fed_line == self._first_line - 1:
+        if self._fed_line == self._first_line - 1:
             events, fed_to, counted_line = self._feed_attentively(block, 0, counted_line)
             counted_to = fed_to
             yield from events
@@ -142,10 +143,10 @@ def _find_tell_tale_lines(block: bytes) -> set[int]:
     for literal in COARSE_LITERALS:
         at = block.find(literal)
         while at >= 0:
-            start = block.rfind(b"\n", 0, at) + 1
             end = _line_end(block, at)
-            if SIGNAL_BYTES.search(block, start, end) is not None:
-                starts.add(start)
+            # Only around the literal: a line may be long, and most that hold only the literal are access lines.
+            if SIGNAL_BYTES.search(block, max(at - SIGNAL_SPAN_BYTES, 0), min(at + SIGNAL_SPAN_BYTES, end)) is not None:
+                starts.add(block.rfind(b"\n", 0, at) + 1)
             at = block.find(literal, end)
     return starts
 

@@ -35,7 +35,7 @@ from gtdiag.parsing.control_characters import strip_control_characters
 from gtdiag.parsing.gunicorn_lines import Fact, Header, HeaderKind, Writer, parse_header
 from gtdiag.parsing.prefixes import CarriedLine, unwrap
 from gtdiag.parsing.record_lines import LogRecord, begins_record, parse_foreign_record, parse_own_record
-from gtdiag.parsing.relevance import LINE_CHARACTERS, LOOK_BACK_CHARACTERS, REACH, find_reach
+from gtdiag.parsing.relevance import HEAD_LINES, LINE_CHARACTERS, LOOK_BACK_CHARACTERS, REACH, find_reach
 from gtdiag.parsing.repeated_facts import RepeatedFacts
 from gtdiag.parsing.timestamps import Stamp, choose_stamp, parse_stamp
 from gtdiag.parsing.tracebacks import (
@@ -91,7 +91,7 @@ class LogParser:
         self._repeated = RepeatedFacts()
         self._look_back: deque[tuple[str, int]] = deque()
         self._look_back_characters = 0
-        self._attentive_until = 0
+        self._attentive_until = HEAD_LINES
         self._last_line = 0
         self._joiners: OrderedDict[tuple[str, int | None], TracebackJoiner] = OrderedDict()
         self._partial: dict[str, str] = {}
