@@ -36,6 +36,13 @@ class Judgement:
     misleading_oom: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """The master had been told to stop workers this many seconds before a worker's end (None: not known)."""
+
+    delay_s: float | None
+
+
 class Judge:
     """Judges lives in the light of the whole observation."""
 
@@ -216,14 +223,8 @@ class Judge:
             return self._nothing(life, WorkerEnd.SIGNAL)
         if oom is not None or self._oom_count_rose_at(life.death.at):
             return self._oom_death(life)
-        if self._stopped_by_master(life):
-            return self._ended(
-                life,
-                IncidentKind.WORKER_EXIT,
-                WorkerEnd.SIGKILL,
-                KilledBy.GUNICORN,
-                f"worker {life.pid} did not stop within graceful_timeout; gunicorn killed it",
-            )
+        if self._stop_before(life) is not None:
+            return self._killed_while_stopping(life)
         killer = self._killer_of(life)
         by = (
             "somebody outside gunicorn; the kernel's count of out-of-memory kills did not rise"
@@ -238,10 +239,16 @@ class Judge:
             f"worker {life.pid} was killed (SIGKILL) without a time-out, by {by}",
         )
 
+    def _killed_while_stopping(self, life: WorkerLife) -> Judgement:
+        killer = self._killer_of(life)
+        who = "gunicorn killed it" if killer is KilledBy.GUNICORN else "it was killed, by whom is not shown"
+        words = f"worker {life.pid} had been told to stop and did not within graceful_timeout; {who}"
+        return self._ended(life, IncidentKind.WORKER_EXIT, WorkerEnd.SIGKILL, killer, words)
+
     def _other_death(self, life: WorkerLife, oom: KernelOomRecord | None) -> Judgement:
         assert life.death is not None
         code = life.death.code
-        if code is not None and code != 0 and not self._stopped_by_master(life):
+        if code is not None and code != 0 and self._stop_before(life) is None:
             return self._ended(
                 life,
                 IncidentKind.WORKER_EXIT,
@@ -292,26 +299,42 @@ class Judge:
         assert life.death is not None
         if life.death.signal is None:
             return KilledBy.NONE if life.death.code is not None else KilledBy.UNKNOWN
-        if self._stopped_by_master(life):
-            return KilledBy.GUNICORN
+        stop = self._stop_before(life)
+        if stop is not None:
+            return KilledBy.GUNICORN if self._is_graceful_kill(life, stop.delay_s) else KilledBy.UNKNOWN
         if life.seen_live and self._observation.oom_kill_known:
             return KilledBy.EXTERNAL
         return KilledBy.UNKNOWN
 
-    def _stopped_by_master(self, life: WorkerLife) -> bool:
-        """Whether the master had been told to stop workers and killed this one when `graceful_timeout` was over."""
+    def _stop_before(self, life: WorkerLife) -> _Stop | None:
+        """The master's order to stop that this worker's end followed; None when it had not been told to."""
         master, died_at = life.master, life.ended_at
         if master is None:
-            return False
-        if died_at is None:
-            return any(name in _STOP_SIGNALS for _, name in master.signals)
-        tolerance_s = threshold("graceful_kill_tolerance_s")
+            return None
         limit_s = master.graceful_timeout_s
-        longest_s = threshold("graceful_kill_max_s") if limit_s is None else limit_s + tolerance_s
-        return any(
-            name in _STOP_SIGNALS and at is not None and -1.0 <= (died_at - at).total_seconds() <= longest_s
-            for at, name in master.signals
+        longest_s = (
+            threshold("graceful_kill_max_s") if limit_s is None else limit_s + threshold("graceful_kill_tolerance_s")
         )
+        for at, name in master.signals:
+            if name not in _STOP_SIGNALS:
+                continue
+            if at is None or died_at is None:
+                return _Stop(None)
+            # A worker that booted after the signal (a reload) was not meant by it.
+            meant = life.booted_at is None or life.booted_at <= at
+            delay_s = (died_at - at).total_seconds()
+            if meant and 0.0 <= delay_s <= longest_s:
+                return _Stop(delay_s)
+        return None
+
+    def _is_graceful_kill(self, life: WorkerLife, delay_s: float | None) -> bool:
+        """Whether a SIGKILL came when `graceful_timeout` was over, which is when the master sends it."""
+        if delay_s is None:
+            return True
+        limit_s = life.master.graceful_timeout_s if life.master else None
+        if limit_s is None:
+            return delay_s >= threshold("graceful_kill_min_s")
+        return delay_s >= limit_s - 1.5
 
     def _message_misleads(self, life: WorkerLife, killed_by: KilledBy) -> bool:
         said = life.death is not None and life.death.perhaps_out_of_memory

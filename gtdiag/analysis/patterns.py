@@ -50,11 +50,13 @@ def find_patterns(judgements: Sequence[Judgement], judge: Judge) -> tuple[Patter
 
 def _match_restart_loop(group: list[Judgement], master: MasterLife | None, judge: Judge) -> list[Pattern]:
     """Workers that time out in start-up, and whose replacements end the same way."""
-    looping = [j for j in group if j.kind is IncidentKind.WORKER_TIMEOUT and _ended_in_first_timeout(j, judge)]
+    timed_out = [j for j in group if j.kind is IncidentKind.WORKER_TIMEOUT]
+    looping = [j for j in timed_out if _ended_in_first_timeout(j, judge)] or _even_lives(timed_out, judge)
     if len(looping) < 2:
         return []
     at_once = _workers_at_once(group, master)
-    waves = _waves([j.at for j in looping], judge.effective_timeout_s(master))
+    lived_s = [seconds for j in looping if (seconds := _lived_s(j)) is not None]
+    waves = _waves([j.at for j in looping], median(lived_s) if lived_s else judge.effective_timeout_s(master))
     cycles = len(waves) if waves else -(-len(looping) // at_once)
     # As many time-outs as there are workers are one cycle, however they are spread in time.
     cycles = min(cycles, -(-len(looping) // at_once) if at_once > 1 else len(looping)) or 1
@@ -87,10 +89,28 @@ def _ended_in_first_timeout(judgement: Judgement, judge: Judge) -> bool:
         return False
     # Sync workers log nothing when they are ready: a life as long as the time-out had no heartbeat after its boot.
     timeout_s = judge.known_timeout_s(life.master)
-    if timeout_s is None:
+    lived_s = _lived_s(judgement)
+    if timeout_s is None or lived_s is None:
         return False
-    lived_s = (judgement.at - life.booted_at).total_seconds()
     return timeout_s - 1.0 <= lived_s <= timeout_s + threshold("log_join_s")
+
+
+def _lived_s(judgement: Judgement) -> float | None:
+    """From boot to time-out, in seconds."""
+    booted_at = judgement.life.booted_at
+    return None if booted_at is None or judgement.at is None else (judgement.at - booted_at).total_seconds()
+
+
+def _even_lives(timed_out: list[Judgement], judge: Judge) -> list[Judgement]:
+    """Where the time-out is not known: time-outs that all came equally long after the boot, over generations."""
+    lives = [(seconds, j) for j in timed_out if (seconds := _lived_s(j)) is not None]
+    if len(lives) < 3 or len(lives) < len(timed_out) or any(j.phase is Phase.SERVING for j in timed_out):
+        return []
+    if judge.known_timeout_s(timed_out[0].life.master) is not None:
+        return []
+    middle_s = median(seconds for seconds, _ in lives)
+    even = all(abs(seconds - middle_s) <= threshold("even_lives_s") for seconds, _ in lives)
+    return timed_out if even else []
 
 
 def _workers_at_once(group: Iterable[Judgement], master: MasterLife | None) -> int:
@@ -111,10 +131,10 @@ def _workers_at_once(group: Iterable[Judgement], master: MasterLife | None) -> i
     return max(1, most)
 
 
-def _waves(moments: Sequence[datetime | None], timeout_s: float) -> list[float]:
-    """The starts of the groups of time-outs that belong to one generation, in seconds."""
+def _waves(moments: Sequence[datetime | None], lived_s: float) -> list[float]:
+    """The starts of the groups of time-outs that belong to one generation of workers, which lived this long."""
     known = sorted(moment.timestamp() for moment in moments if moment is not None)
-    gap_s = max(threshold("same_wave_s"), timeout_s / 2) if timeout_s else threshold("same_wave_s")
+    gap_s = min(threshold("same_wave_s"), lived_s / 2) if lived_s else threshold("same_wave_s")
     starts: list[float] = []
     last = _UNTIMED
     for moment in known:

@@ -22,7 +22,6 @@ class RemedyConditions:
     categories: frozenset[str] = frozenset()
     libraries: frozenset[str] = frozenset()
     killers: frozenset[str] = frozenset()
-    preload: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +34,14 @@ class RemedyFile:
     how: str
     rank: int
     when: dict[str, frozenset[str]]
-    unless_preload: bool
 
     def match_conditions(self, found: RemedyConditions) -> bool:
         """Whether the remedy fits what was found."""
-        if self.unless_preload and found.preload:
-            return False
         return all(getattr(found, name) & wanted for name, wanted in self.when.items())
 
 
 def parse_remedy(text: str) -> RemedyFile:
-    """A remedy file: TOML between two lines of `+++`, then Markdown. Raises ValueError or KeyError for anything else."""
+    """A remedy file: TOML between two lines of `+++`, then Markdown; ValueError or KeyError for anything else."""
     _, header, body = text.split(_FENCE, 2)
     values: dict[str, Any] = parse_toml(header)
     return RemedyFile(
@@ -55,7 +51,6 @@ def parse_remedy(text: str) -> RemedyFile:
         how=body.strip(),
         rank=int(values["rank"]),
         when={name: frozenset(wanted) for name, wanted in values["when"].items()},
-        unless_preload=bool(values.get("unless_preload", False)),
     )
 
 
