@@ -13,7 +13,7 @@ import click
 from gtdiag.model.report import IncidentKind, PatternKind
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|d)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|min|m|h|d)")
 _MAX_S = 10 * 365 * 86400.0
 
 KINDS: tuple[str, ...] = tuple(kind.value for kind in IncidentKind) + tuple(kind.value for kind in PatternKind)
@@ -28,7 +28,7 @@ def parse_duration(text: str) -> float:
     parts = _PART.findall(words)
     if parts and "".join(number + unit for number, unit in parts) == words:
         seconds = sum(float(number) * _UNITS_S[unit] for number, unit in parts)
-    elif re.fullmatch(r"\d+(\.\d+)?", words):
+    elif re.fullmatch(r"[0-9]+(\.[0-9]+)?", words):
         seconds = float(words)
     else:
         raise ValueError(f"{text!r} is not a duration")

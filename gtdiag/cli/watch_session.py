@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import Protocol
 
 from gtdiag.analysis import Analysis
 from gtdiag.cli.observation import Observation, conclude
@@ -57,7 +58,7 @@ def run_watch(plan: WatchPlan, options: ReportOptions) -> ExitCode:
 def _observe(plan: WatchPlan, options: ReportOptions, recorder: RecordingWriter | None) -> Observation:
     collector = LiveCollector(plan.master_pid, log=plan.log, interval_s=plan.interval_s, for_s=plan.for_s)
     view = _choose_view(plan, options)
-    session = _Session(plan, collector, view, recorder)
+    session = WatchSession(plan, collector, view, recorder)
     with _ends_on_signals(session.stop_by_user):
         try:
             return session.run()
@@ -74,9 +75,21 @@ def _choose_view(plan: WatchPlan, options: ReportOptions) -> WatchView:
     return PlainLines(sys.stderr, redact=options.redact)
 
 
-class _Session:
+class EventSource(Protocol):
+    """Where the events of a watch come from."""
+
+    def events(self) -> Iterator[Event]:
+        """Yield events as they happen, ObservationEnded last."""
+
+    def stop(self, reason: str) -> None:
+        """End soon; called from a signal handler too."""
+
+
+class WatchSession:
+    """Hands each event to the recording, the analysis and the view, until the events end."""
+
     def __init__(
-        self, plan: WatchPlan, collector: LiveCollector, view: WatchView, recorder: RecordingWriter | None
+        self, plan: WatchPlan, collector: EventSource, view: WatchView, recorder: RecordingWriter | None
     ) -> None:
         self._plan = plan
         self._collector = collector
