@@ -379,21 +379,22 @@ class Fold:
     def _on_stack(self, event: events.StackSample) -> None:
         life = self._life_of(event)
         if life is not None:
-            self._finish_look(life)
-            self._pending[id(life)] = PendingLook(event.at, threads_seen=True)
-            life.threads, life.suspended, life.connections = event.threads, (), life.connections
+            self._pending_look(life, event, "threads_seen").threads_seen = True
+            life.threads = event.threads
 
     def _on_suspended(self, event: events.SuspendedSample) -> None:
         life = self._life_of(event)
-        if life is None:
-            return
+        if life is not None:
+            self._pending_look(life, event, "suspended_seen").suspended_seen = True
+            life.suspended = event.suspended
+
+    def _pending_look(self, life: WorkerLife, event: events.Event, part: str) -> PendingLook:
+        """The look that this part belongs to: the one under way, or a new one if that has this part already."""
         pending = self._pending.get(id(life))
-        if pending is None or pending.suspended_seen:
+        if pending is None or getattr(pending, part):
             self._finish_look(life)
-            life.threads = ()
             pending = self._pending[id(life)] = PendingLook(event.at)
-        pending.suspended_seen = True
-        life.suspended = event.suspended
+        return pending
 
     def _on_sockets(self, event: events.SocketSample) -> None:
         life = self._life_of(event)

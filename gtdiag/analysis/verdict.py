@@ -157,6 +157,12 @@ def _other_sentences(incidents: Sequence[Incident], patterns: Sequence[Pattern])
     return sentences
 
 
+def _lacks_blame(incident: Incident) -> bool:
+    if incident.kind not in (IncidentKind.WORKER_TIMEOUT, IncidentKind.STARTUP_HANG):
+        return False
+    return incident.blocked is None or incident.blocked.confidence is Confidence.LOW
+
+
 def _all_by_gunicorn(incidents: Sequence[Incident], pattern: Pattern) -> bool:
     return all(i.killed_by is KilledBy.GUNICORN for i in incidents if i.pid in pattern.pids)
 
@@ -185,6 +191,7 @@ def _remedies(incidents: Sequence[Incident], patterns: Sequence[Pattern], facts:
         | frozenset(p.category.value for p in patterns if p.category),
         libraries=frozenset(i.blocked.library for i in incidents if i.blocked and i.blocked.library),
         killers=frozenset(i.killed_by.value for i in incidents),
+        missing=frozenset({"blame"} if any(_lacks_blame(i) for i in incidents) else ()),
     )
     blames = [i.blocked for i in incidents if i.blocked]
     call = name_call(blames[0]) if blames else "the start-up"

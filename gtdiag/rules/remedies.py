@@ -22,6 +22,8 @@ class RemedyConditions:
     categories: frozenset[str] = frozenset()
     libraries: frozenset[str] = frozenset()
     killers: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
+    """`blame`: a time-out or a hang of which it is not known, or not surely, what the worker was blocked in."""
 
 
 @dataclass(frozen=True, slots=True)
