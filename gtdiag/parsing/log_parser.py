@@ -10,6 +10,7 @@ import itertools
 import re
 from collections import OrderedDict, deque
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +34,7 @@ from gtdiag.model.stacks import Frame
 from gtdiag.parsing import gunicorn_lines, kernel_lines, uvicorn_lines
 from gtdiag.parsing.control_characters import strip_control_characters
 from gtdiag.parsing.gunicorn_lines import Fact, Header, HeaderKind, Writer, parse_header
-from gtdiag.parsing.prefixes import CarriedLine, unwrap
+from gtdiag.parsing.prefixes import CarriedLine, unwrap, unwrap_joined
 from gtdiag.parsing.record_lines import LogRecord, begins_record, parse_foreign_record, parse_own_record
 from gtdiag.parsing.relevance import HEAD_LINES, LINE_CHARACTERS, LOOK_BACK_CHARACTERS, REACH, find_reach
 from gtdiag.parsing.repeated_facts import RepeatedFacts
@@ -108,6 +109,7 @@ class LogParser:
         self._cut_failures: dict[str, list[tuple[WorkerId, str, datetime | None, int]]] = {}
         self._headless_boot: dict[str, JoinedTraceback] = {}
         self._homeless_dump: dict[str, JoinedTraceback] = {}
+        self._indents: dict[str, int] = {}
         self._naive_reported = False
 
     @property
@@ -177,7 +179,7 @@ class LogParser:
                 joined = self._join_partial(carried)
                 if joined is None:
                     return
-                carried.text = joined
+                carried = unwrap_joined(carried, joined, newest=self._newest)
             self._process_carried(carried, line_number)
 
     def _join_partial(self, carried: CarriedLine) -> str | None:
@@ -204,9 +206,13 @@ class LogParser:
             return
         record = self._parse_record(text, carried)
         if record is None:
-            self._process_other(text, carried, line_number)
+            self._process_other(self._unindent(text, stream), carried, line_number)
             return
-        stamp = self._note_stamp(choose_stamp(record.stamp, carried.stamp), stream, line_number)
+        if record.own:
+            indent = len(text) - len(text.lstrip(" "))
+            if stream in self._indents or (indent and len(self._indents) < _MOST_PENDING):
+                self._indents[stream] = indent
+        stamp = self._note_stamp(choose_stamp(record.stamp, carried.stamp), stream)
         pid = record.pid if record.pid is not None else carried.pid
         joiner = self._joiner(carried)
         message = record.message
@@ -217,7 +223,7 @@ class LogParser:
         if message.startswith(_TRACEBACK_HEAD):
             # uvicorn logs the lifespan's traceback as a message.
             self._finish(joiner.add_record(pid, line_number), stream)
-            piece, closed = joiner.add_line(message, pid, stamp, line_number)
+            _, closed = joiner.add_line(message, pid, stamp, line_number)
             self._finish(closed, stream)
             self._stay(line_number)
             return
@@ -233,6 +239,11 @@ class LogParser:
         if fact is not None:
             self._add_fact(fact, record, pid, stamp, stream, line_number)
 
+    def _unindent(self, text: str, stream: str) -> str:
+        """Without the indentation that a paste gave to every line of the stream."""
+        indent = self._indents.get(stream, 0)
+        return text[indent:] if indent and text[:indent].isspace() else text
+
     def _parse_record(self, text: str, carried: CarriedLine) -> LogRecord | None:
         record = parse_own_record(text)
         if record is not None:
@@ -247,12 +258,12 @@ class LogParser:
         stream = carried.stream
         joiner = self._joiner(carried)
         if begins_record(text):
-            self._note_stamp(choose_stamp(parse_stamp(text, newest=self._newest), carried.stamp), stream, line_number)
+            self._note_stamp(choose_stamp(parse_stamp(text, newest=self._newest), carried.stamp), stream)
             self._finish(joiner.add_record(None, line_number), stream)
             return
         stamp = carried.stamp if carried.stamp is not None else self._latest_stamp.get(stream)
         if carried.stamp is not None:
-            self._note_stamp(carried.stamp, stream, line_number)
+            self._note_stamp(carried.stamp, stream)
         piece, closed = joiner.add_line(text, carried.pid, stamp, line_number)
         self._finish(closed, stream)
         if piece:
@@ -284,24 +295,28 @@ class LogParser:
         for stream in [s for s, j in self._homeless_dump.items() if line_number - j.last_line > _AFTER_DUMP_LINES]:
             self._settle_dump(stream, None)
 
-    def _note_stamp(self, stamp: Stamp | None, stream: str, line_number: int) -> Stamp | None:
-        """Remember the latest time of a stream, for lines that have none; say once that a stamp had no offset."""
+    def _note_stamp(self, stamp: Stamp | None, stream: str) -> Stamp | None:
+        """Remember the latest time of a stream, for lines that have none."""
+        latest = self._latest_stamp.get(stream)
         if stamp is None:
-            return self._latest_stamp.get(stream)
-        if len(self._latest_stamp) < _MOST_PENDING or stream in self._latest_stamp:
+            return latest
+        # A carrier's stamp without an offset is worse than the writer's own of a line before.
+        if (latest is None or latest.naive or not stamp.naive) and (latest is not None or len(self._latest_stamp) < _MOST_PENDING):
             self._latest_stamp[stream] = stamp
-        if stamp.naive and not self._naive_reported:
-            self._naive_reported = True
-            self._emit(
-                CollectionGap,
-                stamp,
-                stream,
-                line_number,
-                what="time_stamps",
-                why="the time stamps have no offset from UTC; they are read as UTC",
-                hint="times across files and time zones may be off; gunicorn 19.2 and later log the offset by default",
-            )
         return stamp
+
+    def _report_naive(self, stamp: Stamp, stream: str, line_number: int) -> None:
+        """Say once that times are read as UTC because the log does not say otherwise."""
+        self._naive_reported = True
+        self._emit(
+            CollectionGap,
+            replace(stamp, naive=False),
+            stream,
+            line_number,
+            what="time_stamps",
+            why="the time stamps have no offset from UTC; they are read as UTC",
+            hint="times across files and time zones may be off; gunicorn 19.2 and later log the offset by default",
+        )
 
     # --- facts to events ---
 
@@ -316,6 +331,8 @@ class LogParser:
         master_pid: int | None = None,
         **values: Any,
     ) -> None:
+        if stamp is not None and stamp.naive and not self._naive_reported:
+            self._report_naive(stamp, stream, line_number)
         self._events.append(
             event(
                 origin=Origin(source="log", file=self._file, line=line_number, stream=stream),
@@ -329,7 +346,7 @@ class LogParser:
         )
 
     def _add_oom(self, killed: kernel_lines.OomKill, carried: CarriedLine, line_number: int) -> None:
-        stamp = self._note_stamp(carried.stamp, carried.stream, line_number)
+        stamp = self._note_stamp(carried.stamp, carried.stream)
         at = stamp.at if stamp is not None else None
         if self._repeated.is_repetition((KernelOomKilled, killed.pid), at, line_number, within_s=10.0, within_lines=60):
             return

@@ -42,7 +42,7 @@ LAYERS: dict[str, Layer] = {
         rf"(?:<\d{{1,3}}>)?(?P<stamp>{_RFC3164}) (?P<host>[\w.:-]+) (?P<tag>[^\s:\[\]]+)(?:\[(?P<pid>\d+)\])?: ?"
     ),
     "docker compose": _layer(r"(?!\d{4}-\d\d-\d\d)(?P<stream>[A-Za-z0-9][\w.@/-]*) *\| ?"),
-    "Google App Engine": _layer(rf"(?P<stamp>{_ISO}) (?P<stream>[\w.-]+\[[\w.-]+\]) {{1,2}}"),
+    "Google App Engine": _layer(rf"(?P<stamp>{_ISO}) (?P<stream>[\w.-]+\[[\w.-]+\])  "),
     "DigitalOcean": _layer(r"\[(?P<stream>[a-z][\w-]*)\] \[(?P<stamp>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\] "),
     "CloudWatch CSV": _layer(r"(?P<epoch>\d{13}),\"?"),
     "editor line number": _layer(rf"\s*\d{{1,9}}[:|]?\s+{_GUNICORN_AHEAD}"),
@@ -101,19 +101,34 @@ class CarriedLine:
 
 
 def unwrap(text: str, *, newest: datetime | None = None) -> CarriedLine:
-    """Take every known carrier's prefix off a line that is already free of control characters."""
+    """Take every known carrier's prefix off a line that is already free of control characters.
+
+    Stops at a carrier that cuts long lines (`partial_key` is set then): what is inside is known when its pieces are
+    joined, see `unwrap_joined`.
+    """
     line = CarriedLine(text)
     for _ in range(_MOST_LAYERS):
-        if line.text[:1] == "{" or line.text[:1] == " " or line.text[:1] == '"':
+        if line.text[:1] in ("{", " ", '"'):
             record = parse_json_line(line.text)
             if record is not None:
                 _take_json(line, record)
-                if record.carrier:
+                if record.carrier and not line.partial_key:
                     continue
                 break
-        if not _take_layer(line, newest):
+        if not _take_layer(line, newest) or line.partial_key:
             break
     return line
+
+
+def unwrap_joined(outer: CarriedLine, text: str, *, newest: datetime | None = None) -> CarriedLine:
+    """The line that `text` carries, the joined pieces of which `outer` was the last."""
+    inner = unwrap(text, newest=newest)
+    inner.stream = outer.stream or inner.stream
+    inner.stamp = inner.stamp if inner.stamp is not None else outer.stamp
+    inner.pid = inner.pid if inner.pid is not None else outer.pid
+    inner.layers = [*outer.layers, *inner.layers]
+    inner.json = inner.json if inner.json is not None else outer.json
+    return inner
 
 
 def _take_layer(line: CarriedLine, newest: datetime | None) -> bool:

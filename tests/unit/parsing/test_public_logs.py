@@ -53,7 +53,7 @@ def test_interrupted_tracebacks_are_where_the_labels_have_a_cause(label: dict[st
     interrupted = [e for e in found if isinstance(e, events.TracebackLogged) and e.interrupted]
     assert sorted(e.worker.pid for e in interrupted if e.worker) == sorted(int(pid) for pid in label["blocked_by_pid"])
     assert all(e.worker for e in interrupted)
-    assert all("handle_abort" != frame.function for e in interrupted for frame in e.frames)
+    assert all(frame.function != "handle_abort" for e in interrupted for frame in e.frames)
 
 
 def facts_of(found: list[events.Event]) -> dict[str, Any]:
@@ -75,14 +75,10 @@ def facts_of(found: list[events.Event]) -> dict[str, Any]:
             for e in found
             if isinstance(e, events.WorkerSignalled) and e.worker and e.signal not in ("SIGKILL", "SIGABRT")
         ],
-        "exited_with_code": [
-            [e.worker.pid, e.code] for e in found if isinstance(e, events.WorkerExited) and e.worker
-        ],
+        "exited_with_code": [[e.worker.pid, e.code] for e in found if isinstance(e, events.WorkerExited) and e.worker],
         "oom_kernel": [e.pid for e in found if isinstance(e, events.KernelOomKilled)],
         # The labels name a master by the pid in its lines' prefix; "Listening at" alone can name it without one.
-        "masters": unique(
-            e.master_pid for e in found if e.master_pid and not isinstance(e, events.MasterListening)
-        ),
+        "masters": unique(e.master_pid for e in found if e.master_pid and not isinstance(e, events.MasterListening)),
         "boot_failures": sum(isinstance(e, events.WorkerBootFailed) for e in found),
         "halts": sum(isinstance(e, events.MasterHalted) for e in found),
     }
