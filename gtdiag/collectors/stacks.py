@@ -119,7 +119,10 @@ def parse_stacks(output: bytes | str, pid: int) -> tuple[ThreadStack, ...]:
 
     Raises ValueError, KeyError or TypeError where it is something else.
     """
-    return tuple(_thread(thread, pid) for thread in json.loads(output))
+    threads = json.loads(output)
+    if not isinstance(threads, list) or not all(isinstance(thread, dict) for thread in threads):
+        raise TypeError("not a list of threads")
+    return tuple(_thread(thread, pid) for thread in threads)
 
 
 def _thread(thread: dict[str, Any], pid: int) -> ThreadStack:
