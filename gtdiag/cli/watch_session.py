@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Protocol
 
 from gtdiag.analysis import Analysis
+from gtdiag.cli.errors import drop_standard_output
 from gtdiag.cli.observation import Observation, conclude
 from gtdiag.cli.report_options import ReportOptions
 from gtdiag.cli.terminal import is_terminal
@@ -24,6 +25,9 @@ from gtdiag.recording.writer import RecordingWriter
 
 REPORT_EVERY_S = 0.5
 """The view and --until-incident look at the analysis twice a second at most."""
+
+PAUSE_PER_REPORT = 10
+"""And a report that takes long (many workers) takes a tenth of the time at most: the rest is for looking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,11 @@ class WatchSession:
 
     def _take(self, event: Event) -> None:
         self._analysis.add(event)
-        self._view.show_event(event)
+        try:
+            self._view.show_event(event)
+        except BrokenPipeError:  # nobody reads the events any more (`--json-events -o FILE | head`)
+            drop_standard_output()
+            self._stop("interrupted")
         now_s = time.monotonic()
         if now_s < self._next_report_s:
             return
@@ -141,9 +149,8 @@ class WatchSession:
         wanted = self._plan.until_incident
         if wanted is not None and len(report.incidents) >= wanted:
             self._stop("until_incident")
-        # A report that takes long (many workers) must not take up the time for looking.
         took_s = time.monotonic() - now_s
-        self._next_report_s = now_s + max(REPORT_EVERY_S, 10 * took_s)
+        self._next_report_s = now_s + max(REPORT_EVERY_S, PAUSE_PER_REPORT * took_s)
 
 
 @contextmanager
