@@ -52,46 +52,10 @@ def measure(python: str, tasks: int, looks: int) -> None:
         finally:
             target.kill()
     middle, best, worst = statistics.median(took_ms), min(took_ms), max(took_ms)
+    middle, best, worst = statistics.median(took_ms), min(took_ms), max(took_ms)
     print(
         f"CPython {version} {tasks:>6} tasks: {middle:8.2f} ms a look (best {best:.2f}, worst {worst:.2f}); "
         f"first opening {opened_ms:.1f} ms, later {again_ms:.1f} ms"
-    )
-
-
-def main():
-    tasks = [asyncio.ensure_future(outer()) for _ in range(int(sys.argv[1]) - 1)]
-    await asyncio.sleep(0)
-    print("ready", flush=True)
-    await asyncio.Event().wait()
-asyncio.run(main())
-"""
-LOOKS = {10: 200, 10_000: 10}
-
-
-def measure(python: str, tasks: int, looks: int) -> None:
-    with subprocess.Popen([python, "-c", PROGRAM, str(tasks)], stdout=subprocess.PIPE) as target:
-        assert target.stdout is not None
-        target.stdout.readline()
-        try:
-            begin = time.perf_counter()
-            interpreter = open_interpreter(target.pid)
-            opened_ms = (time.perf_counter() - begin) * 1000
-            begin = time.perf_counter()
-            open_interpreter(target.pid).close()
-            again_ms = (time.perf_counter() - begin) * 1000
-            took_ms = []
-            for _ in range(looks):
-                begin = time.perf_counter()
-                reading = interpreter.read_suspended(max_seconds=120)
-                took_ms.append((time.perf_counter() - begin) * 1000)
-                assert len(reading.suspended) == tasks, (len(reading.suspended), reading.problems)
-            version = interpreter.version
-            interpreter.close()
-        finally:
-            target.kill()
-    print(
-        f"CPython {version}  {tasks:>6} tasks: {statistics.median(took_ms):8.2f} ms a look "
-        f"(best {min(took_ms):.2f}, worst {max(took_ms):.2f}); first opening {opened_ms:.1f} ms, later {again_ms:.1f} ms"
     )
 
 

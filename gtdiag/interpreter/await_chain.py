@@ -43,7 +43,6 @@ _WAITS_FOR_OTHERS: tuple[tuple[str, str, str | None], ...] = (
 _WAITING_FILES = ("asyncio/tasks.py", "asyncio/taskgroups.py", "anyio/_backends/_asyncio.py")
 _FUTURES_FILE = "asyncio/futures.py"
 _SHIELD_CALLBACK = "shield.<locals>._outer_done_callback"
-_FUNCTION_QUALNAME_AT, _FUNCTION_CLOSURE_AT = 40, 72
 _MAX_CALLBACKS = 16
 
 
@@ -183,7 +182,7 @@ class AwaitChainReader:
         if found.frame is None:
             return None
         if found.state is GeneratorState.RUNNING:
-            self._add_running(chain, found.frame)
+            self._add_running(chain, address, found.frame)
             return None
         frame = self._frames.describe(found.frame)
         chain.frames.append(frame)
@@ -196,11 +195,14 @@ class AwaitChainReader:
         # A bare yield: the generator at the end of a chain hands a future (or nothing) to its task.
         return self._waiter(chain.driver) or None
 
-    def _add_running(self, chain: AwaitChain, frame: RawFrame) -> None:
+    def _add_running(self, chain: AwaitChain, address: int, frame: RawFrame) -> None:
         chain.running = True
         stack, stable = self._threads.stack_through(frame.address)
         if not stack:
-            raise InconsistentReadError("running code that no thread runs")
+            # The thread's stack never held still. What is certain is the frame itself, if it still runs.
+            if self._frames.generator(address, []).state is not GeneratorState.RUNNING:
+                raise InconsistentReadError("running code that no thread runs")
+            stack, stable = [frame], False
         chain.frames.extend(self._frames.describe(raw) for raw in stack)
         chain.complete = stable
 
@@ -272,6 +274,7 @@ class AwaitChainReader:
 
     def _shielded(self, address: int, info: TypeInfo) -> int | None:
         """The future that `asyncio.shield` keeps out of sight: only its outer future's callback knows it."""
+        layout = self._objects.layout.object
         callbacks: list[int] = []
         first = self._memory.u64(address + self._layout.future_callback0) if self._is_c_future(info) else 0
         if first:
@@ -283,8 +286,8 @@ class AwaitChainReader:
         for callback in callbacks:
             if self._objects.type_of(callback).name != "function":
                 continue
-            qualname = self._objects.read_str(self._memory.u64(callback + _FUNCTION_QUALNAME_AT))
-            closure = self._memory.u64(callback + _FUNCTION_CLOSURE_AT)
+            qualname = self._objects.read_str(self._memory.u64(callback + layout.function_qualname))
+            closure = self._memory.u64(callback + layout.function_closure)
             if qualname != _SHIELD_CALLBACK or not closure:
                 continue
             for cell in self._objects.items(closure)[:_MAX_CALLBACKS]:

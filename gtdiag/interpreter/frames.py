@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,7 +59,8 @@ class CodeInfo:
     name: str
     file: str
     first_line: int
-    line_table: bytes
+    line_table: bytes | None
+    """None where it could not be read. An empty one is normal: code of one line, up to 3.9."""
 
 
 Witnesses = list[tuple[int, bytes]]
@@ -107,10 +109,9 @@ class FrameReader:
             raise InconsistentReadError(f"no code object at {address:#x}")
         name = objects.read_str(memory.u64(address + layout.name))
         function = name if layout.qualname is None else objects.read_str(memory.u64(address + layout.qualname))
-        try:
+        table: bytes | None = None
+        with suppress(InconsistentReadError):  # the name still stands; only the line is lost
             table = objects.read_bytes(memory.u64(address + layout.line_table), _MAX_LINE_TABLE_BYTES)
-        except InconsistentReadError:
-            table = b""  # the name still stands; only the line is lost
         info = CodeInfo(
             function=function,
             name=name,
@@ -129,7 +130,8 @@ class FrameReader:
             line: int | None = info.first_line
             if raw.offset_bytes >= 0:
                 parse = _LINE_TABLE_FORMATS[self._layout.line_table_format]
-                line = parse(info.line_table, info.first_line, raw.offset_bytes) if info.line_table else None
+                table = info.line_table
+                line = None if table is None else parse(table, info.first_line, raw.offset_bytes)
             self._lines[key] = line
         return Frame(info.function, info.file, self._lines[key])
 

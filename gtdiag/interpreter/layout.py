@@ -76,7 +76,10 @@ class FrameLayout:
     instruction_unit_bytes: int = 1
     """Unit of `instruction` where it is a number (kind "object"): 3.10 counts in 2-byte units."""
     value_stack: int | None = None
+    """Where it is set, `stack_top` counts from there; else that is a pointer behind the top (kind "object")."""
     state: int | None = None
+    executing: int | None = None
+    """f_state (3.10), or the flag f_executing (3.8 and 3.9)."""
     resume_opcodes: tuple[int, ...] = ()
     """RESUME and its specialised and instrumented forms; the next one's argument tells an await from a yield."""
     yield_from_opcodes: tuple[int, ...] = ()
@@ -92,6 +95,8 @@ class ObjectLayout:
     type_cached_keys: int
     int_format: str  # "size" (to 3.11) | "tag" (3.12 and later)
     dict_keys_format: str  # "log2" (3.11 and later) | "size" (to 3.10)
+    function_qualname: int
+    function_closure: int
     attributes: str  # "dict" | "values_or_dict" | "tagged" | "inline"
     values_first: int = 0
 

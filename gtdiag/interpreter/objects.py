@@ -22,7 +22,7 @@ _LIST_ITEMS, _TUPLE_ITEMS = 24, 24
 _DICT_KEYS, _DICT_VALUES = 32, 40
 _SET_MASK, _SET_TABLE = 32, 40
 _STR_LENGTH, _STR_STATE = 16, 32
-_BYTES_DATA = 32
+BYTES_DATA = 32
 _FLOAT_VALUE = 16
 _MODULE_DICT = 16
 _WEAKREF_OBJECT = 16
@@ -142,7 +142,7 @@ class ObjectReader:
         size = self.memory.i64(address + OB_SIZE)
         if not 0 <= size <= max_bytes:
             raise InconsistentReadError(f"bytes of {size} at {address:#x}")
-        return self.memory.read(address + _BYTES_DATA, size)
+        return self.memory.read(address + BYTES_DATA, size)
 
     def read_int(self, address: int) -> int:
         """An int (or bool) of at most nine 30-bit digits."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,8 @@ from gtdiag.interpreter.errors import (
     InterpreterStartingError,
     UnsupportedInterpreterError,
 )
-from gtdiag.interpreter.frames import FrameReader
+from gtdiag.interpreter.frame_objects import FrameObjects
+from gtdiag.interpreter.frames import FrameFamily, FrameReader
 from gtdiag.interpreter.layout import Layout, known_versions, read_layout
 from gtdiag.interpreter.memory import ProcessMemory
 from gtdiag.interpreter.objects import ObjectReader, Simple
@@ -28,7 +30,10 @@ from gtdiag.model.stacks import ThreadStack
 _DEBUG_COOKIE = b"xdebugpy"
 _FREE_THREADED_AT = 16
 """_Py_DebugOffsets of 3.13 and later: cookie, version, free_threaded."""
-_FRAME_FAMILIES = {"embedded": EmbeddedFrames}
+_FRAME_FAMILIES: dict[str, Callable[[ObjectReader], FrameFamily]] = {
+    "embedded": EmbeddedFrames,
+    "object": FrameObjects,
+}
 _VERSION_TEXT = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _TRIES = 2
 
