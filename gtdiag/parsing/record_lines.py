@@ -29,7 +29,7 @@ _RECORD_START = re.compile(
     rf"\s{{0,8}}(?:\[?\d{{4}}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|\[?(?:{LEVELS})\b[\]: ]|\S+ - \S+ \[\d\d/[A-Z][a-z]{{2}}/\d{{4}}:)"
 )
 _LEVEL = re.compile(rf"\b(?:{LEVELS})\b", re.IGNORECASE)
-_PID = re.compile(r"\[(\d{1,10})(?:\]|:)|\b(?:pid|process)[=: ]\s?(\d{1,10})\b|(?<= )\((\d{1,10})\)")
+_PID = re.compile(r"\[(\d{1,10})(?:\]|:)|\b(?:pid|process)[=: ]\s?(\d{1,10})\b|(?<= )\((\d{1,10})\)| (\d{1,10}) \d{1,20} ?$")
 _LOGFMT = re.compile(r'\b(?:msg|message|event)="(?P<message>(?:[^"\\]|\\.)*)"')
 _TAIL = re.compile(r"(?: {2,}|\t)\s*(?:\[[\w.]+\]|[\w.]+=\S+)(?:\s+[\w.]+=\S+)*\s*$")
 _MOST_PREFIX = 300
@@ -108,8 +108,8 @@ def is_log_prefix(prefix: str) -> bool:
         return True
     if '"' in stripped or "'" in stripped or "HTTP/" in stripped:
         return False
-    if stripped[-1] not in "]|:->)}=" and not _LEVEL.search(stripped.split()[-1]):
-        return STAMP.search(stripped) is not None and STAMP.sub("", stripped).strip(" -|:,[]()") == ""
+    if stripped[-1] not in "]|:->)}=0123456789" and not _LEVEL.search(stripped.split()[-1]):
+        return False
     anchors = [*_LEVEL.finditer(stripped), *STAMP.finditer(stripped), *re.finditer("gunicorn|uvicorn", stripped)]
     if not anchors:
         return False

@@ -153,9 +153,15 @@ def facts(found: list[events.Event]) -> list[tuple[object, ...]]:
             event.worker,
             event.master_pid,
             event.at.replace(microsecond=0) if event.at else None,
-            *(getattr(event, name, None) for name in ("signal", "version", "worker_class", "address", "header", "path")),
-            *((event.interrupted, [f.function for f in event.frames], [f.source for f in event.frames])
-              if isinstance(event, events.TracebackLogged) else ()),
+            *(
+                getattr(event, name, None)
+                for name in ("signal", "version", "worker_class", "address", "header", "path")
+            ),
+            *(
+                (event.interrupted, [f.function for f in event.frames], [f.source for f in event.frames])
+                if isinstance(event, events.TracebackLogged)
+                else ()
+            ),
         )
         for event in found
     ]
@@ -201,7 +207,9 @@ def test_numbers_and_letters_in_front_of_records(letter: str) -> None:
 
 
 def test_the_finer_stamp_of_the_carrier_is_kept() -> None:
-    event = parse(["2025-07-05T12:18:53.952740468Z [2025-07-05 12:18:53 +0000] [5] [CRITICAL] WORKER TIMEOUT (pid:6)"])[0]
+    event = parse(["2025-07-05T12:18:53.952740468Z [2025-07-05 12:18:53 +0000] [5] [CRITICAL] WORKER TIMEOUT (pid:6)"])[
+        0
+    ]
     assert event.at == datetime(2025, 7, 5, 12, 18, 53, 952740, tzinfo=timezone.utc)
     assert event.resolution_s == pytest.approx(1e-6)
 
@@ -217,7 +225,9 @@ def test_partial_lines_are_joined() -> None:
         [
             "2025-07-05T12:18:53.1Z stderr P [2025-07-05 12:18:53 +0000] [5] [CRITICAL] WORKER ",
             "2025-07-05T12:18:53.1Z stderr F TIMEOUT (pid:6)",
-            as_json(log="[2025-07-05 12:18:54 +0000] [5] [CRITICAL] WORK", stream="stderr", time="2025-07-05T12:18:54Z"),
+            as_json(
+                log="[2025-07-05 12:18:54 +0000] [5] [CRITICAL] WORK", stream="stderr", time="2025-07-05T12:18:54Z"
+            ),
             as_json(log="ER TIMEOUT (pid:8)\n", stream="stderr", time="2025-07-05T12:18:54Z"),
         ]
     )
@@ -231,7 +241,10 @@ def test_two_replicas_with_the_same_pids_are_kept_apart() -> None:
             "web-2  | [2025-07-22 20:09:20 +0000] [7] [INFO] Booting worker with pid: 7",
         ]
     )
-    assert [(event.origin.stream, event.worker.spawn) for event in found if event.worker] == [("web-1", 1), ("web-2", 1)]
+    assert [(event.origin.stream, event.worker.spawn) for event in found if event.worker] == [
+        ("web-1", 1),
+        ("web-2", 1),
+    ]
 
 
 @pytest.mark.parametrize("text", ["", " ", "{", "{}", '{"log": 1}', "|", "[", "a | b | c", '"message": "', "\x1b["])
