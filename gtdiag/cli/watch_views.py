@@ -13,6 +13,8 @@ from gtdiag.model.report import Report
 from gtdiag.renderers.event_lines import render_blocked_line, render_event_line
 
 KEPT_LINES = 50
+REFRESH_PER_S = 1
+"""Drawn by rich's own thread, so that the view follows the window between two looks; each time costs some ms."""
 FIRST_WORDS_AFTER_S = 1.0
 """A worker of a healthy server is now and then in some call at the moment it is looked at; that is no news."""
 
@@ -119,14 +121,15 @@ class LiveWindow:
         from rich.console import Console
         from rich.live import Live
 
-        from gtdiag.renderers.live_view import LiveScreen
+        from gtdiag.renderers.live_view import LiveScreen, select_for_live
         from gtdiag.renderers.redaction import redact_report
 
+        self._select = select_for_live
         self._redact_report = redact_report if redact else None
         self._screen = LiveScreen(ascii=is_ascii_only(stream))
         self._log = EventLog(self._remember, ascii_only=is_ascii_only(stream), redact=redact)
         console = Console(file=stream, no_color=not wants_colour(stream), highlight=False, markup=False, emoji=False)
-        self._live = Live(self._screen, console=console, screen=True, refresh_per_second=2, redirect_stderr=False)
+        self._live = Live(self._screen, console=console, screen=True, refresh_per_second=REFRESH_PER_S)
         self._live.start()
 
     def show_event(self, event: Event) -> None:
@@ -135,10 +138,11 @@ class LiveWindow:
 
     def show_report(self, report: Report) -> None:
         """Draw the workers as they are now."""
-        shown = self._redact_report(report) if self._redact_report is not None else report
+        shown = self._select(report)
+        if self._redact_report is not None:
+            shown = self._redact_report(shown)
         self._log.show_report(shown)
         self._screen.report = shown
-        self._live.refresh()
 
     def say_stopping(self) -> None:
         """Show that the watch ends."""

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from gtdiag.model.report import Phase, Report, Worker, WorkerEnd
+from gtdiag.model.report import Blocked, Phase, Report, Worker, WorkerEnd
 from gtdiag.renderers import phrases
 from gtdiag.renderers.escaping import escape_text
-from gtdiag.renderers.layout import cut, wrap
+from gtdiag.renderers.layout import cut, pad, wrap
 from gtdiag.renderers.report_strings import map_strings
 
 MAX_EVENT_LINES = 8
 MAX_VERDICT_LINES = 3
+MAX_ROWS = 200
+"""More workers than any window shows."""
 WIDE_COLUMNS = 100
 """From this width on there is room for the heartbeat's bar and the place of the call."""
 NARROW_COLUMNS = 70
@@ -45,7 +47,7 @@ def render_live(
 
     Living workers come first, those that need attention before the others; what does not fit is counted.
     """
-    report = map_strings(report, lambda _place, text: escape_text(text, ascii_only=ascii))
+    report = map_strings(select_for_live(report, size.rows), lambda _place, text: escape_text(text, ascii_only=ascii))
     header = _header(report, size.columns, notice)
     verdict = _verdict(report, size.columns)
     events_shown = min(len(recent_events), MAX_EVENT_LINES, max(1, size.rows // 4))
@@ -60,6 +62,27 @@ def render_live(
     shown = recent_events[-events_shown:] if events_shown else ()
     parts.extend(_line(escape_text(line, ascii_only=ascii), size.columns, "dim") for line in shown)
     return Group(*parts)
+
+
+def select_for_live(report: Report, rows: int = MAX_ROWS) -> Report:
+    """Return the report without what no live view shows, so that a long watch does not make each frame dearer.
+
+    Of the workers, the `rows` most urgent ones stay as they are but for their stacks; the others are only counted.
+    """
+    workers = sorted(report.workers, key=_urgency)
+    return replace(
+        report,
+        workers=(
+            *(replace(worker, blocked=_without_stack(worker.blocked)) for worker in workers[:rows]),
+            *(replace(worker, blocked=None, request=None) for worker in workers[rows:]),
+        ),
+        incidents=tuple(replace(incident, blocked=None, evidence=()) for incident in report.incidents[:1]),
+        patterns=tuple(replace(pattern, evidence=()) for pattern in report.patterns[:1]),
+        verdict=replace(report.verdict, remedies=()),
+        gaps=(),
+        masters=(),
+        kernel_oom_kills=(),
+    )
 
 
 @dataclass(slots=True)
@@ -80,6 +103,10 @@ class LiveScreen:
         yield render_live(self.report, tuple(self.recent_events), size, ascii=self.ascii, notice=self.notice)
 
 
+def _without_stack(blocked: Blocked | None) -> Blocked | None:
+    return None if blocked is None else replace(blocked, stack=(), path=())
+
+
 def _line(text: str, columns: int, style: str = "") -> Text:
     return Text(cut(text, columns), style=style, no_wrap=True, overflow="crop")
 
@@ -93,12 +120,12 @@ def _header(report: Report, columns: int, notice: str) -> list[Text]:
         parts.append(facts.worker_class.rpartition(".")[2])
     if facts.timeout_s is not None:
         parts.append(f"timeout {facts.timeout_s:g} s")
-    left = "gtdiag watch  " + ", ".join(parts)
+    left = "gtdiag  " + ", ".join(parts)
     right = phrases.say_time(report.period.end, unknown="")
-    if len(left) + len(right) + len(notice) + 6 <= columns:
+    if len(left) + len(right) + len(notice) + 4 <= columns:
         right = f"{notice}  {right}"
-    space = " " * max(2, columns - len(left) - len(right))
-    return [_line(left + space + right, columns, "dim")]
+    left = cut(left, max(10, columns - len(right) - 2))
+    return [_line(pad(left, columns - len(right)) + right, columns, "dim")]
 
 
 def _verdict(report: Report, columns: int) -> list[Text]:
@@ -170,7 +197,7 @@ def _blocked(worker: Worker, wide: bool) -> str:
     if blocked is None:
         return ""
     since = f"{phrases.say_seconds(blocked.seconds)} " if blocked.seconds is not None else ""
-    name = phrases.say_call(blocked) if wide else f"{phrases.say_call_name(blocked)} ({blocked.category.value})"
+    name = phrases.say_call(blocked) if wide else phrases.say_call_name(blocked)
     waiting = blocked.waiting_on
     peer = f" {waiting.peer}" if wide and waiting is not None and waiting.peer else ""
     return since + name + peer
