@@ -204,7 +204,7 @@ class LogParser:
         if (killed := kernel_lines.parse_oom_line(text)) is not None:
             self._add_oom(killed, carried, line_number)
             return
-        record = self._parse_record(text, carried)
+        record = self._parse_record(text, carried, continuation)
         if record is None:
             self._process_other(self._unindent(text, stream), carried, line_number)
             return
@@ -244,11 +244,11 @@ class LogParser:
         indent = self._indents.get(stream, 0)
         return text[indent:] if indent and text[:indent].isspace() else text
 
-    def _parse_record(self, text: str, carried: CarriedLine) -> LogRecord | None:
+    def _parse_record(self, text: str, carried: CarriedLine, continuation: bool) -> LogRecord | None:
         record = parse_own_record(text)
         if record is not None:
             return record
-        if carried.json is not None and not carried.json.carrier:
+        if carried.json is not None and not carried.json.carrier and not continuation:
             return LogRecord(text.strip(), own=True)
         if _ANYWHERE.search(text) is None:
             return None
@@ -646,7 +646,9 @@ class LogParser:
             method=header.method,
             path=header.path,
             no_uri_read=header.no_uri_read,
-            truncated=joined.mixed or (not joined.dump and not joined.parts[-1].exception),
+            truncated=joined.mixed
+            or joined.disordered
+            or (not joined.dump and not joined.parts[-1].exception and not (kind == "abort" and frames)),
         )
 
 

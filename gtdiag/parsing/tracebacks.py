@@ -69,6 +69,9 @@ class JoinedTraceback:
     parts: list[Part] = field(default_factory=lambda: [Part()])
     shuffled: bool = False
     mixed: bool = False
+    """Frames of two tracebacks that could not be told apart."""
+    disordered: bool = False
+    """Frames came out of order, and their order was guessed."""
     doubled: bool = False
     last_line: int = 0
     headed: bool = False
@@ -85,7 +88,7 @@ class JoinedTraceback:
         for part in reversed(self.parts):
             places = [i for i, frame in enumerate(part.frames) if _is_abort(frame)]
             if places:
-                frames = part.frames[: places[-1]]
+                frames = part.frames if self.shuffled else part.frames[: places[-1]]
                 return tuple(frame for frame in frames if not _is_abort(frame))
             if not part.frames and part.exception == "SystemExit: 1":
                 return ()
@@ -94,6 +97,11 @@ class JoinedTraceback:
 
 def _is_abort(frame: Frame) -> bool:
     return frame.function == ABORT_FUNCTION and "gunicorn/workers/" in frame.file.replace("\\", "/")
+
+
+def _calls_hook(frame: Frame) -> bool:
+    """Whether this frame of `handle_abort` leads on into the `worker_abort` hook of the configuration."""
+    return frame.source is not None and "worker_abort" in frame.source
 
 
 def is_idle_event_loop(frames: tuple[Frame, ...]) -> bool:
@@ -128,7 +136,7 @@ def parse_exception(text: str) -> str | None:
     if match["message"] is None:
         known = name.endswith(_EXCEPTION_ENDINGS) or ("." in match["name"] and name[:1].isupper())
     else:
-        known = name.endswith(_EXCEPTION_ENDINGS) or (name[:1].isupper() and not name.isupper())
+        known = name.endswith(_EXCEPTION_ENDINGS) or (name[:1].isupper() and ("." in match["name"] or not name.isupper()))
     return text.rstrip()[:_MOST_TEXT] if known else None
 
 
@@ -269,13 +277,15 @@ class TracebackJoiner:
             part.exception = ""
         if part.exception and not current.dump:
             # Past its end without a new head: shuffled. It belongs before the call that was interrupted.
-            current.shuffled = True
+            current.shuffled = current.disordered = True
             if len(part.frames) < _MOST_FRAMES:
                 part.frames.insert(max(_last_call(part.frames), 0), frame)
             self._source_of = None
         elif len(part.frames) < _MOST_FRAMES:
             if not current.headed and current.header is not None:
                 current.shuffled = True
+            if part.frames and _is_abort(part.frames[-1]) and not current.doubled and not _calls_hook(part.frames[-1]):
+                current.shuffled = current.disordered = True
             part.frames.append(frame)
             self._source_of = line
         current.last_line = line
