@@ -31,9 +31,9 @@ def option(*names: str, **attributes: Any) -> Callable[[Command], Command]:
     return click.option(*names, cls=EnvironmentOption, **attributes)
 
 
-def describe_environment(command: str) -> str:
+def describe_environment(command: str, example: str = "FORMAT=json") -> str:
     """Return the paragraph of a command's help that says how its options can be set."""
     return (
         f"Each option can be set by an environment variable GTDIAG_{command.upper()}_<OPTION>, "
-        f"for example GTDIAG_{command.upper()}_FORMAT=json."
+        f"for example GTDIAG_{command.upper()}_{example}."
     )

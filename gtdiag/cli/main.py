@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -11,6 +13,7 @@ import click
 from gtdiag import __version__
 from gtdiag.cli.errors import run_at_the_border
 from gtdiag.cli.lazy_group import CommandEntry, LazyGroup
+from gtdiag.errors import ExitCode
 
 COMMANDS = {
     "watch": CommandEntry("gtdiag.cli.watch:watch", "Watch a running master and report what its workers hang in."),
@@ -67,4 +70,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> NoReturn:
     """Run the command line of the process and end it with the exit code."""
-    sys.exit(run())
+    code = run()
+    if code == ExitCode.INTERRUPTED:
+        # At once: an ordinary exit would wait for looks at the workers that are under way in other threads.
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

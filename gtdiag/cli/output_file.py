@@ -30,6 +30,22 @@ def write_file(path: str, text: str) -> None:
         ) from error
 
 
+def check_file(path: str) -> None:
+    """Raise OutputError where `write_file` is bound to fail: better before an hour of watching than after it."""
+    target = Path(os.path.realpath(path))
+    if path == "-":
+        return
+    why = ""
+    if target.is_dir():
+        why = "it is a folder"
+    elif not target.parent.is_dir():
+        why = f"there is no folder {target.parent}"
+    elif not os.access(target.parent if not target.exists() or target.is_file() else target, os.W_OK):
+        why = "this user may not write there"
+    if why:
+        raise OutputError(f"cannot write {path}: {why}", hint="give another file with -o, or none")
+
+
 def _replace(target: Path, text: str) -> None:
     partial = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
     try:

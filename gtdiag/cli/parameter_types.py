@@ -14,6 +14,7 @@ from gtdiag.model.report import IncidentKind, PatternKind
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|min|m|h|d)")
+MIN_INTERVAL_S, MAX_INTERVAL_S = 0.1, 60.0
 _MAX_S = 10 * 365 * 86400.0
 
 KINDS: tuple[str, ...] = tuple(kind.value for kind in IncidentKind) + tuple(kind.value for kind in PatternKind)
@@ -43,6 +44,14 @@ def duration(value: str | float) -> float:
         return parse_duration(str(value))
     except ValueError as error:
         raise click.BadParameter(f"{error}; write it like 90s, 10m, 1h30m or 500ms") from error
+
+
+def interval(value: str | float) -> float:
+    """Return the seconds of a time between two looks: watching must stay cheap for the watched host."""
+    seconds = duration(value)
+    if not MIN_INTERVAL_S <= seconds <= MAX_INTERVAL_S:
+        raise click.BadParameter(f"{value!r}: choose a time from {MIN_INTERVAL_S * 1000:g}ms to {MAX_INTERVAL_S:g}s")
+    return seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 import click
 
 from gtdiag.cli.environment import option
-from gtdiag.cli.output_file import write_file, write_standard_output
+from gtdiag.cli.output_file import OutputError, write_file, write_standard_output
 from gtdiag.cli.parameter_types import FailOn, fail_on
-from gtdiag.cli.terminal import page_of, page_of_file
+from gtdiag.cli.terminal import is_terminal, page_of, page_of_file
 from gtdiag.errors import ExitCode
 from gtdiag.model.report import Report
+from gtdiag.renderers.escaping import escape_text
 from gtdiag.renderers.formats import RENDERERS, ReportFormat
 from gtdiag.renderers.redaction import redact_report
 
@@ -98,7 +99,14 @@ def deliver_report(report: Report, options: ReportOptions) -> ExitCode:
     shown = prepare_report(report, options)
     render = RENDERERS[options.format]
     if options.output is not None and options.output != "-":
-        write_file(options.output, render(shown, page_of_file()))
+        try:
+            write_file(options.output, render(shown, page_of_file()))
+        except OutputError:
+            # What was collected is kept: the report still has standard output to go to.
+            write_standard_output(render(shown, page_of(sys.stdout)))
+            raise
+        if is_terminal(sys.stderr):
+            sys.stderr.write(escape_text(f"report written to {options.output}") + "\n")
     else:
         write_standard_output(render(shown, page_of(sys.stdout)))
     return exit_code_of(report, options)

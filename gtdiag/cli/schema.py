@@ -10,7 +10,7 @@ from gtdiag.errors import ExitCode
 from gtdiag.renderers.json_report import SCHEMA_FILES, read_schema
 
 
-@click.command(epilog=describe_environment("schema").replace("FORMAT=json", "OF=ps"))
+@click.command(epilog=describe_environment("schema", "OF=ps"))
 @option(
     "--of",
     "document",

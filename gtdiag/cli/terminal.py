@@ -20,9 +20,14 @@ def is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
+def can_draw(stream: TextIO | None) -> bool:
+    """Whether the stream is a terminal on which the cursor can be moved."""
+    return is_terminal(stream) and os.environ.get("TERM") != "dumb"
+
+
 def wants_colour(stream: TextIO | None) -> bool:
     """Colour on a terminal, unless NO_COLOR (https://no-color.org) or TERM=dumb says otherwise."""
-    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return can_draw(stream) and not os.environ.get("NO_COLOR")
 
 
 def is_ascii_only(stream: TextIO | None) -> bool:

@@ -6,7 +6,7 @@ import click
 
 from gtdiag.cli.choose_master import choose_master, master_arguments
 from gtdiag.cli.environment import describe_environment, option
-from gtdiag.cli.parameter_types import duration
+from gtdiag.cli.parameter_types import duration, interval
 from gtdiag.cli.report_options import ReportOptions, report_options
 from gtdiag.errors import ExitCode
 
@@ -42,7 +42,7 @@ Exit codes: 0 nothing found, 1 incidents or patterns found, 2 wrong usage or no 
 @option(
     "--interval",
     "interval_s",
-    type=duration,
+    type=interval,
     default=DEFAULT_INTERVAL_S,
     metavar="DURATION",
     help="Time between two looks at the workers.  [default: 1s]",

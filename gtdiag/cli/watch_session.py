@@ -15,8 +15,9 @@ from typing import Protocol
 from gtdiag.analysis import Analysis
 from gtdiag.cli.errors import drop_standard_output
 from gtdiag.cli.observation import Observation, conclude
+from gtdiag.cli.output_file import check_file
 from gtdiag.cli.report_options import ReportOptions
-from gtdiag.cli.terminal import is_terminal
+from gtdiag.cli.terminal import can_draw
 from gtdiag.cli.watch_views import JsonLines, LiveWindow, PlainLines, WatchView
 from gtdiag.collectors.live import LiveCollector
 from gtdiag.errors import ExitCode, GtdiagError, RecordingError
@@ -50,17 +51,21 @@ def run_watch(plan: WatchPlan, options: ReportOptions) -> ExitCode:
     An error on the way (a full disk under the recording) ends the watch; the report of what was seen until then is
     delivered first, then the error is raised.
     """
+    if options.output is not None:
+        check_file(options.output)
+    collector = LiveCollector(plan.master_pid, log=plan.log, interval_s=plan.interval_s, for_s=plan.for_s)
     recorder = RecordingWriter(plan.record, _describe_host()) if plan.record is not None else None
     try:
-        observation = _observe(plan, options, recorder)
+        observation = _observe(plan, options, collector, recorder)
     finally:
         if recorder is not None:
             recorder.close()
     return conclude(observation, options)
 
 
-def _observe(plan: WatchPlan, options: ReportOptions, recorder: RecordingWriter | None) -> Observation:
-    collector = LiveCollector(plan.master_pid, log=plan.log, interval_s=plan.interval_s, for_s=plan.for_s)
+def _observe(
+    plan: WatchPlan, options: ReportOptions, collector: LiveCollector, recorder: RecordingWriter | None
+) -> Observation:
     view = _choose_view(plan, options)
     session = WatchSession(plan, collector, view, recorder)
     with _ends_on_signals(session.stop_by_user):
@@ -73,8 +78,9 @@ def _observe(plan: WatchPlan, options: ReportOptions, recorder: RecordingWriter 
 def _choose_view(plan: WatchPlan, options: ReportOptions) -> WatchView:
     if plan.json_events:
         # Standard output holds one kind of thing: the report, or with -o the events.
-        return JsonLines(sys.stdout if options.output not in (None, "-") else sys.stderr)
-    if plan.live and is_terminal(sys.stdout):
+        stream = sys.stdout if options.output not in (None, "-") else sys.stderr
+        return JsonLines(stream, redact=options.redact)
+    if plan.live and can_draw(sys.stdout):
         return LiveWindow(sys.stdout, redact=options.redact)
     return PlainLines(sys.stderr, redact=options.redact)
 

@@ -11,6 +11,8 @@ from gtdiag.cli.terminal import is_ascii_only, wants_colour
 from gtdiag.model.events import Event
 from gtdiag.model.report import Report
 from gtdiag.renderers.event_lines import render_blocked_line, render_event_line
+from gtdiag.renderers.redaction import redact_text
+from gtdiag.renderers.report_strings import map_strings
 
 KEPT_LINES = 50
 REFRESH_PER_S = 1
@@ -35,13 +37,16 @@ class WatchView(Protocol):
 class JsonLines:
     """Each event as one JSON line, in the recording's own encoding."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, redact: bool) -> None:
         self._stream = stream
+        self._redact = redact
 
     def show_event(self, event: Event) -> None:
         """Write it."""
         from gtdiag.recording.codec import encode_event
 
+        if self._redact:
+            event = map_strings(event, lambda _place, text: redact_text(text))
         self._stream.write(json.dumps(encode_event(event), separators=(",", ":")) + "\n")
         self._stream.flush()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gtdiag.cli.output_file import OutputError, write_file
+from gtdiag.cli.output_file import OutputError, check_file, write_file
 
 
 def test_a_new_file_has_the_usual_mode_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -45,8 +45,9 @@ def test_what_cannot_be_encoded_leaves_the_old_file_as_it_was(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["missing/report.txt", "."])
 def test_a_place_that_cannot_be_written(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OutputError, match="cannot write"):
-        write_file(os.fspath(tmp_path / name), "x")
+    for attempt in (check_file, lambda path: write_file(path, "x")):
+        with pytest.raises(OutputError, match="cannot write"):
+            attempt(os.fspath(tmp_path / name))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /dev/full")
@@ -55,3 +56,10 @@ def test_a_device_is_written_to_and_not_replaced() -> None:
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)  # noqa: PTH116
     with pytest.raises(OutputError, match="No space left"):
         write_file("/dev/full", "x")
+
+
+def test_places_that_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("old")
+    for path in (tmp_path / "new", tmp_path / "old", "-", os.devnull):
+        check_file(os.fspath(path))
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]

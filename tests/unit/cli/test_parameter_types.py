@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gtdiag.cli.parameter_types import KINDS, fail_on, moment, parse_duration
+from gtdiag.cli.parameter_types import KINDS, fail_on, interval, moment, parse_duration
 from gtdiag.model.report import IncidentKind, PatternKind
 
 
@@ -73,3 +73,10 @@ def test_moments() -> None:
 def test_what_is_no_moment(text: str) -> None:
     with pytest.raises(click.BadParameter, match="back from the end"):
         moment(text)
+
+
+def test_intervals() -> None:
+    assert interval("250ms") == 0.25
+    for text in ("1ms", "2m", "x"):
+        with pytest.raises(click.BadParameter):
+            interval(text)

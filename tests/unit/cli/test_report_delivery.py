@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gtdiag.cli.observation import Observation, conclude
+from gtdiag.cli.output_file import OutputError
 from gtdiag.cli.parameter_types import fail_on
 from gtdiag.cli.report_options import ReportOptions, deliver_report, exit_code_of
 from gtdiag.errors import ExitCode, RecordingError
@@ -76,4 +77,12 @@ def test_what_was_collected_before_an_error_is_delivered_first(capsys: pytest.Ca
     error = RecordingError("the disk is full")
     with pytest.raises(RecordingError):
         conclude(Observation(sample_reports.restart_loop(), error), options())
+    assert capsys.readouterr().out.startswith("4 of 4 workers")
+
+
+def test_a_report_that_cannot_be_written_to_its_file_is_not_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(OutputError):
+        deliver_report(sample_reports.restart_loop(), options(output=os.fspath(tmp_path / "missing" / "report")))
     assert capsys.readouterr().out.startswith("4 of 4 workers")

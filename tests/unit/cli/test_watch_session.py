@@ -21,6 +21,7 @@ from gtdiag.model.events import (
     MasterSettings,
     ObservationEnded,
     ObservationStarted,
+    TracebackLogged,
     WorkerBooted,
     WorkerTimedOut,
 )
@@ -167,18 +168,26 @@ def test_a_reader_of_the_events_that_went_away_ends_the_watch_with_the_report() 
             raise BrokenPipeError
 
     script = Script(BEFORE)
-    observation = WatchSession(plan(), script, JsonLines(Closed()), None).run()
+    observation = WatchSession(plan(), script, JsonLines(Closed(), redact=True), None).run()
     assert script.stopped == ["interrupted"]
     assert observation.error is None
 
 
 def test_json_lines_are_the_encoding_of_the_recording() -> None:
     stream = io.StringIO()
-    view = JsonLines(stream)
+    view = JsonLines(stream, redact=True)
     for event in BEFORE:
         view.show_event(event)
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [line["event"] for line in lines] == ["ObservationStarted", "MasterSettings", "WorkerBooted"]
+
+
+def test_secrets_in_json_lines_are_masked_unless_asked_for() -> None:
+    event = TracebackLogged(origin=LOG, kind="abort", frames=(), path="/p?token=hunter2")
+    for redact in (True, False):
+        stream = io.StringIO()
+        JsonLines(stream, redact=redact).show_event(event)
+        assert ("hunter2" in stream.getvalue()) is not redact
 
 
 def test_plain_lines() -> None:
