@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from gtdiag.interpreter.errors import InconsistentReadError
 from gtdiag.interpreter.frames import FrameReader, GeneratorState, RawFrame, Witnesses
-from gtdiag.interpreter.objects import ObjectReader, TypeInfo
+from gtdiag.interpreter.objects import OB_TYPE, ObjectReader, TypeInfo
 from gtdiag.interpreter.threads import ThreadReader
 from gtdiag.model.stacks import Frame
 
@@ -108,7 +108,7 @@ class AwaitChainReader:
         info = self._objects.type_of(address)
         value = self._field(address, info, self._layout.name, "_name")
         if not value:
-            return "?"
+            raise InconsistentReadError(f"a task without a name at {address:#x}")
         simple = self._objects.simple_value(value)
         return f"Task-{simple}" if isinstance(simple, int) else str(simple)
 
@@ -117,8 +117,11 @@ class AwaitChainReader:
 
     def _task_coroutine(self, chain: AwaitChain, address: int, info: TypeInfo) -> int:
         if self._is_c_future(info):
-            for offset in (self._layout.coro, self._layout.fut_waiter):
-                chain.witnesses.append((address + offset, self._memory.read(address + offset, 8)))
+            # From its type to its last field of interest: a task that has just ended and made room for another object
+            # would show a changed type, state or name.
+            layout = self._layout
+            size = max(layout.coro, layout.fut_waiter, layout.name) + 8 - OB_TYPE
+            chain.witnesses.append((address + OB_TYPE, self._memory.read(address + OB_TYPE, size)))
         chain.driver = address
         return self._field(address, info, self._layout.coro, "_coro")
 

@@ -15,6 +15,7 @@ from gtdiag.interpreter.errors import InterpreterGoneError, InterpreterStartingE
 
 _LIBPYTHON = re.compile(r"/libpython(3\.\d+)(t?)d?m?\.so[^/]*$")
 _PYTHON = re.compile(r"/python(3\.\d+)(t?)d?$")
+_OTHER_PYTHON = re.compile(r"/(?:lib)?python(\d\.\d+)[^/]*$")
 _PYPY = re.compile(r"/(?:lib)?pypy[^/]*$")
 _DELETED = " (deleted)"
 _WANTED_SYMBOLS = ("_PyRuntime", "Py_Version")
@@ -247,6 +248,10 @@ def find_interpreter(pid: int, maps_text: str) -> InterpreterPlace:
         raise InterpreterGoneError(pid, "the process has ended")
     if any(_PYPY.search(m.path) for m in mappings):
         raise UnsupportedInterpreterError(pid, "it runs PyPy, not CPython")
+    for mapping in mappings:
+        other = _OTHER_PYTHON.search(mapping.path)
+        if other and not tuple(int(part) for part in other.group(1).split(".")) >= (3, 8):
+            raise UnsupportedInterpreterError(pid, f"CPython {other.group(1)}, which is too old")
     if not libraries and not any(_PYTHON.search(m.path) for m in mappings):
         raise UnsupportedInterpreterError(pid, f"no Python in it ({Path(executable).name or 'no program name'})")
     raise UnsupportedInterpreterError(pid, "; ".join(reasons))

@@ -27,7 +27,7 @@ def interpreters() -> dict[str, str]:
     found: dict[str, str] = {}
     candidates = [sys.executable]
     candidates += [path for minor in range(8, 20) if (path := shutil.which(f"python3.{minor}"))]
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    pyenv = _pyenv_versions()
     uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or Path.home() / ".local/share/uv/python")
     for folder in (pyenv, uv):
         candidates += sorted(str(path) for path in folder.glob("*/bin/python3"))
@@ -40,6 +40,19 @@ def interpreters() -> dict[str, str]:
             continue
         if answer[:1] == ["CPython"] and answer[2] == "0":
             found.setdefault(answer[1], path)
+    return found
+
+
+def _pyenv_versions() -> Path:
+    return Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+
+
+def old_interpreters() -> dict[str, str]:
+    """CPythons that are older than any known layout, where pyenv has them."""
+    found = {}
+    for version in ("2.7", "3.6", "3.7"):
+        for path in sorted(_pyenv_versions().glob(f"{version}.*/bin/python{version}")):
+            found[version] = str(path)
     return found
 
 
@@ -66,7 +79,11 @@ class TargetProcess:
 
     def __init__(self, python: str, *arguments: str | Path) -> None:
         self.process = subprocess.Popen(
-            [python, "-X", "utf8", *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUTF8": "1"},
         )
         self.pid = self.process.pid
 

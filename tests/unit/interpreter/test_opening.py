@@ -20,7 +20,7 @@ from gtdiag.interpreter import (
 )
 from gtdiag.interpreter.elf import parse_maps
 
-from .target_process import PROGRAMS, TargetProcess
+from .target_process import PROGRAMS, TargetProcess, old_interpreters
 
 MANY_TASKS = PROGRAMS / "many_tasks.py"
 
@@ -146,6 +146,46 @@ def test_an_interpreter_whose_file_was_replaced_on_disk(tmp_path: Path, python: 
             if str(tmp_path) not in Path(f"/proc/{target.pid}/maps").read_text():
                 pytest.skip("this CPython finds its library by itself")
             copy.unlink()
+            with open_interpreter(target.pid) as interpreter:
+                assert len(interpreter.read_suspended().suspended) == 4
+        finally:
+            target.kill()
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("version", ["2.7", "3.6", "3.7"])
+def test_an_old_python_is_named(version: str) -> None:
+    python = old_interpreters().get(version)
+    if python is None:
+        pytest.skip(f"no CPython {version} on this machine")
+    with TargetProcess(python, "-c", "print('true'); import sys; sys.stdout.flush(); sys.stdin.read()") as target:
+        target.told()
+        with pytest.raises(UnsupportedInterpreterError) as caught:
+            open_interpreter(target.pid)
+    assert caught.value.why.startswith(f"CPython {version}")
+
+
+@pytest.mark.live
+@pytest.mark.skipif(shutil.which("unshare") is None or os.geteuid() != 0, reason="needs root and unshare (util-linux)")
+def test_a_process_that_sees_other_files(tmp_path: Path) -> None:
+    """As in a container: its interpreter's path means nothing out here."""
+    script = (
+        'mount -t tmpfs none "$1" && cp -L "$2" "$1/python-inside" && PYTHONHOME="$3" exec "$1/python-inside" -S "$4" 3'
+    )
+    python = sys.executable
+    arguments = [str(tmp_path), str(Path(python).resolve()), sys.base_prefix, str(MANY_TASKS)]
+    with subprocess.Popen(
+        ["unshare", "-m", "sh", "-c", script, "sh", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as target:
+        assert target.stdout is not None
+        try:
+            if not target.stdout.readline():
+                pytest.skip("this machine does not let root make a mount namespace")
+            assert list(tmp_path.iterdir()) == []
             with open_interpreter(target.pid) as interpreter:
                 assert len(interpreter.read_suspended().suspended) == 4
         finally:
