@@ -371,8 +371,8 @@ class Judge:
         timeout_s = self.known_timeout_s(life.master)
         if not timeout_s:
             return False
-        age_at_end_s = life.heartbeat_age_s + (life.death.at - life.heartbeat_at).total_seconds()
-        return age_at_end_s >= timeout_s
+        unseen_s = (life.death.at - life.heartbeat_at).total_seconds()
+        return unseen_s <= threshold("log_join_s") and life.heartbeat_age_s + unseen_s >= timeout_s
 
     # --- what belongs to an incident ---------------------------------------------------------------
 

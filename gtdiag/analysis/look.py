@@ -349,10 +349,8 @@ def _lower(one: Confidence, other: Confidence) -> Confidence:
 
 def _waits_in_event_loop(frames: tuple[OwnedFrame, ...]) -> bool:
     """Whether the innermost frames are a loop's own: no application or other library code runs on this thread now."""
-    if not frames or not is_event_loop_module(frames[-1].module):
-        return False
-    start = _event_loop_start(frames)
-    return not any(f.owner is Owner.APP for f in frames[start:])
+    # A selector is every poll's last frame; only a loop above it makes it the loop's own (subprocess has one).
+    return any(f.package != "selectors" for f in frames[_event_loop_start(frames) :])
 
 
 def _event_loop_start(frames: tuple[OwnedFrame, ...]) -> int:
