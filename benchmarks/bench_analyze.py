@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+RESOURCES = ("items", "workers", "orders")
 AGENTS = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36",
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:121.0) Gecko/20100101 Firefox/121.0",
@@ -45,7 +46,7 @@ def generate_log(size_bytes: int, incidents_per_mb: int, seed: int) -> Iterator[
             now += timedelta(milliseconds=rng.randrange(200))
             lines.append(
                 f"10.0.{rng.randrange(256)}.{rng.randrange(256)} - - [{now:%d/%b/%Y:%H:%M:%S} +0000] "
-                f'"GET /api/v1/{rng.choice(("items", "workers", "orders"))}/{rng.randrange(10**6)}?page={rng.randrange(90)} '
+                f'"GET /api/v1/{rng.choice(RESOURCES)}/{rng.randrange(10**6)}?page={rng.randrange(90)} '
                 f'HTTP/1.1" 200 {rng.randrange(10**5)} "https://example.org/" "{rng.choice(AGENTS)}"'
             )
         lines.append(f"[{now:%Y-%m-%d %H:%M:%S},000] ERROR in app: Exception on /api/v1/orders [GET]")

@@ -1,4 +1,4 @@
-"""The bytes of a log to blocks of whole lines, and blocks to events: only lines around tell-tale words are ever parsed."""
+"""The bytes of a log to blocks of whole lines, and blocks to events: only what surrounds tell-tale words is parsed."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class _Scanner:
         self._previous = block if len(block) >= _RETAINED_BYTES else (self._previous + block)[-_RETAINED_BYTES * 2 :]
 
     def _feed_attentively(self, block: bytes, start: int, number: int) -> tuple[list[Event], int, int]:
-        """Hand over the lines that the parser still wants; returns what came of it, and where and at which line it ended."""
+        """Hand over the lines that the parser still wants; returns the events, and where and at which line it ended."""
         events: list[Event] = []
         parser = self._parser
         while number <= parser.attentive_until and start < len(block):

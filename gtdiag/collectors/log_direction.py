@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -36,8 +37,8 @@ def find_direction(head: bytes, newest: datetime | None) -> Direction:
         stamp = parse_line_stamp(line, newest=newest)
         if stamp is not None:
             stamps.append(stamp.at)
-    falling = sum(later < earlier for earlier, later in zip(stamps, stamps[1:], strict=False))
-    rising = sum(later > earlier for earlier, later in zip(stamps, stamps[1:], strict=False))
+    falling = sum(later < earlier for earlier, later in itertools.pairwise(stamps))
+    rising = sum(later > earlier for earlier, later in itertools.pairwise(stamps))
     if falling == 0 or falling < _FALLING_PER_RISING * rising or stamps[0] <= stamps[-1]:
         return Direction.OLDEST_FIRST
     upside_down = upright = 0

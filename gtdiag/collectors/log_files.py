@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import sys
@@ -30,7 +31,10 @@ _MOST_BINARY_SHARE = 0.05
 _ROTATION = re.compile(r"(?:[.-]\d{1,10}|\.(?:gz|bz2|xz|zst|old))+$")
 _BINARY = bytes(set(range(32)) - {7, 8, 9, 10, 12, 13, 27})
 
-_HINT_NO_GUNICORN = "gtdiag reads gunicorn's error log (standard error, --error-logfile) and kernel logs; an access log alone tells nothing"
+_HINT_NO_GUNICORN = (
+    "gtdiag reads gunicorn's error log (standard error, --error-logfile) and kernel logs; "
+    "an access log alone tells nothing"
+)
 
 
 @dataclass(slots=True)
@@ -81,7 +85,7 @@ def collect_log_events(
     other, the oldest first; the parts of one rotated log belong together. `since`, `until`: aware times; events outside
     are left out, those without a time are not. `timeout_s`: gunicorn's setting, handed on.
 
-    Raises LogReadError for a file that is missing, not readable or not text, and when no file holds a line of gunicorn's.
+    Raises LogReadError for a file that is missing, not readable or not text, and when no file holds a gunicorn line.
     """
     logs = [_open(name, stdin, order) for order, name in enumerate(files)]
     if not logs:
@@ -188,10 +192,8 @@ def _open(name: str, stdin: IO[bytes] | None, order: int) -> _Log:
         shown = name
         path = Path(name)
         source = open_log(path)
-        try:
+        with contextlib.suppress(OSError, OverflowError, ValueError):
             newest = datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc)
-        except (OSError, OverflowError, ValueError):
-            pass
     guarded = GuardedSource(source)
     head = read_fully(guarded, _HEAD_BYTES)
     if guarded.damage and not head:

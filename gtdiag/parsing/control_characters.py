@@ -14,7 +14,7 @@ _SUSPECT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")
 
 
 def strip_control_characters(text: str) -> str:
-    """Remove terminal escapes (compose and uvicorn colour their lines) and control characters other than tab and newline."""
+    """Remove terminal escapes (compose and uvicorn write colours) and control characters other than tab and newline."""
     if _SUSPECT.search(text) is None:
         return text
     return _CONTROL.sub("", _ESCAPE.sub("", text))

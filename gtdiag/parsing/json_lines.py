@@ -1,4 +1,4 @@
-"""A JSON line (docker, journald, Cloud Run, CloudWatch, python-json-logger, structlog) or a logfmt line to its message and facts."""
+"""A JSON line (docker, journald, Cloud Run, CloudWatch, python-json-logger, structlog) to its message and facts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class JsonRecord:
 
 
 def parse_json_line(text: str) -> JsonRecord | None:
-    """The message of a JSON object on one line, or of one message line of a pretty-printed object; None for anything else."""
+    """The message of a JSON object on one line, or of the message line of a pretty-printed one; else None."""
     stripped = text.strip()
     if stripped[:1] == '"':
         return _parse_pretty(text)

@@ -1,4 +1,4 @@
-"""Kernel log lines (dmesg, journal, syslog) about an out-of-memory kill to what they say, in the wordings of Linux 2.6 to 6."""
+"""Kernel log lines (dmesg, journal, syslog) about an out-of-memory kill to what they say, Linux 2.6 to 6."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_WORDING = 160
 
 @dataclass(frozen=True, slots=True)
 class OomKill:
-    """A process that the kernel killed for memory. `pid` is the host's, which in a container is not the pid gunicorn knows."""
+    """A process that the kernel killed for memory. `pid` is the host's, in a container not the one gunicorn knows."""
 
     pid: int
     process: str | None
@@ -35,7 +35,7 @@ class OomKill:
 
 
 def parse_oom_line(text: str) -> OomKill | None:
-    """A kernel line about an out-of-memory kill, with or without the kernel's own time stamp; None for any other line."""
+    """A kernel line about an out-of-memory kill, with or without the kernel's own stamp; None for any other line."""
     body = text[match.end() :] if (match := _PREFIX.match(text)) else text
     wording = body[:_MOST_WORDING]
     if (summary := _SUMMARY.fullmatch(body)) is not None:

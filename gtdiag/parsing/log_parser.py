@@ -1,7 +1,7 @@
 """Lines of one log to events: takes off prefixes, reads the message, joins tracebacks, keeps workers apart.
 
-Only tell-tale lines and their surroundings are looked at (`relevance`); everything else is skipped, so that a reader may
-skip it too and gets the same events.
+Only tell-tale lines and their surroundings are looked at (`relevance`); everything else is skipped, so that a reader
+may skip it too and gets the same events.
 """
 
 from __future__ import annotations
@@ -54,9 +54,10 @@ _PATTERNS = (
     gunicorn_lines.LOADING_ERROR,
 )
 _ANYWHERE = re.compile(
-    r"(?<![A-Za-z0-9_])(?=Starting gunicorn|Listening at|Using worker|Handling signal|Shutting down|Reason: |WORKER TIMEOUT"
-    r"|Worker |Booting worker|Autorestarting|ASGI |(?:gunicorn\.errors\.)?HaltServer|Error handling request|Exception in "
-    r"|Unhandled exception|Application |Failed to |Started server|Waiting for application|Maximum request)"
+    r"(?<![A-Za-z0-9_])(?=Starting gunicorn|Listening at|Using worker|Handling signal|Shutting down|Reason: "
+    r"|WORKER TIMEOUT|Worker |Booting worker|Autorestarting|ASGI |(?:gunicorn\.errors\.)?HaltServer"
+    r"|Error handling request|Exception in |Unhandled exception|Application |Failed to |Started server"
+    r"|Waiting for application|Maximum request)"
 )
 _TRACEBACK_HEAD = "Traceback (most recent call last):"
 
@@ -301,7 +302,9 @@ class LogParser:
         if stamp is None:
             return latest
         # A carrier's stamp without an offset is worse than the writer's own of a line before.
-        if (latest is None or latest.naive or not stamp.naive) and (latest is not None or len(self._latest_stamp) < _MOST_PENDING):
+        if (latest is None or latest.naive or not stamp.naive) and (
+            latest is not None or len(self._latest_stamp) < _MOST_PENDING
+        ):
             self._latest_stamp[stream] = stamp
         return stamp
 
@@ -602,7 +605,7 @@ class LogParser:
             _bounded_set(self._start_traceback, (stream, joined.pid), joined)
 
     def _was_serving(self, joined: JoinedTraceback, stream: str, worker: WorkerId | None) -> bool:
-        """Whether the exception came after the start: from the worker's main loop, or from a worker known to be ready."""
+        """Whether the exception came after the start: from the worker's main loop, or from a worker that was ready."""
         if worker is not None and (stream, worker) in self._ready:
             return True
         frames = [frame for part in joined.parts for frame in part.frames]

@@ -2,7 +2,7 @@
 
 Carriers nest (`kubectl --prefix --timestamps` over CRI), so `unwrap` takes off one layer after another. A new format is
 one entry in `LAYERS`, with named groups: `stamp` (the carrier's time), `stream` (what keeps replicas apart), `pid` (the
-writing process), `tag` (the syslog program), `host`, `part` (CRI: P for a partial line); what follows the match is the rest.
+writing process), `tag` (the syslog program), `host`, `part` (CRI: P for a partial line); what follows is the rest.
 """
 
 from __future__ import annotations

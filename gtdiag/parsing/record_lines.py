@@ -26,10 +26,13 @@ _SHORT = re.compile(
     re.DOTALL,
 )
 _RECORD_START = re.compile(
-    rf"\s{{0,8}}(?:\[?\d{{4}}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|\[?(?:{LEVELS})\b[\]: ]|\S+ - \S+ \[\d\d/[A-Z][a-z]{{2}}/\d{{4}}:)"
+    rf"\s{{0,8}}(?:\[?\d{{4}}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|\[?(?:{LEVELS})\b[\]: ]"
+    r"|\S+ - \S+ \[\d\d/[A-Z][a-z]{2}/\d{4}:)"
 )
 _LEVEL = re.compile(rf"\b(?:{LEVELS})\b", re.IGNORECASE)
-_PID = re.compile(r"\[(\d{1,10})(?:\]|:)|\b(?:pid|process)[=: ]\s?(\d{1,10})\b|(?<= )\((\d{1,10})\)| (\d{1,10}) \d{1,20} ?$")
+_PID = re.compile(
+    r"\[(\d{1,10})(?:\]|:)|\b(?:pid|process)[=: ]\s?(\d{1,10})\b|(?<= )\((\d{1,10})\)| (\d{1,10}) \d{1,20} ?$"
+)
 _LOGFMT = re.compile(r'\b(?:msg|message|event)="(?P<message>(?:[^"\\]|\\.)*)"')
 _TAIL = re.compile(r"(?: {2,}|\t)\s*(?:\[[\w.]+\]|[\w.]+=\S+)(?:\s+[\w.]+=\S+)*\s*$")
 _MOST_PREFIX = 300
@@ -37,7 +40,7 @@ _MOST_PREFIX = 300
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """A line that a logger wrote. `pid`: the writer, where the format tells it. `own`: in a gunicorn format of its own."""
+    """A line that a logger wrote. `pid`: the writer, where the format tells it. `own`: in a format of gunicorn's."""
 
     message: str
     stamp: Stamp | None = None

@@ -28,7 +28,7 @@ class Reach:
 REACH = {
     # Says all it has to say in one line.
     "alone": Reach(0, 0),
-    # The lines next to it say more: the worker that a bare error is about, a start-up in several lines, the kernel's figures.
+    # The lines next to it say more: the worker that a bare error is about, a start-up in several lines.
     "beside": Reach(8, 8),
     # A traceback begins here; some platforms shuffle its first frames above it.
     "opens": Reach(8, 12),
@@ -73,8 +73,8 @@ COARSE_LITERALS: tuple[bytes, ...] = (
     b"Killed process ",
     b"oom-kill:constraint",
 )
-"""Literals of which each tell-tale line holds at least one. Each is one more search of everything (0.3 ms a megabyte), so a
-line that always stands next to another tell-tale line ("Listening at", "Reason:") has none of its own."""
+"""Literals of which each tell-tale line holds at least one. Each is one more search of everything (0.3 ms a megabyte),
+so a line that always stands next to another tell-tale line ("Listening at", "Reason:") has none of its own."""
 
 SIGNAL_SPAN_BYTES = 64
 """A tell-tale word begins and ends within this distance of its literal."""

@@ -1,4 +1,4 @@
-"""A signal number to its name, as Linux numbers them (signal(7)); the logs of a Linux server are read on any platform."""
+"""A signal number to its name, as Linux numbers them (signal(7)); such logs are read on any platform."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NAMES = {
 }
 
 CORE_DUMP_BIT = 0x80
-"""Set in a raw wait status when a core was dumped (wait(2)); gunicorn 21 to 23 print the raw status ("was sent code 134!")."""
+"""Set in a raw wait status when a core was dumped (wait(2)); gunicorn 21 to 23 print that ("was sent code 134!")."""
 
 
 def parse_signal_number(number: int) -> str:

@@ -136,7 +136,9 @@ def parse_exception(text: str) -> str | None:
     if match["message"] is None:
         known = name.endswith(_EXCEPTION_ENDINGS) or ("." in match["name"] and name[:1].isupper())
     else:
-        known = name.endswith(_EXCEPTION_ENDINGS) or (name[:1].isupper() and ("." in match["name"] or not name.isupper()))
+        known = name.endswith(_EXCEPTION_ENDINGS) or (
+            name[:1].isupper() and ("." in match["name"] or not name.isupper())
+        )
     return text.rstrip()[:_MOST_TEXT] if known else None
 
 
@@ -228,7 +230,7 @@ class TracebackJoiner:
     def add_line(
         self, text: str, pid: int | None, stamp: Stamp | None, line: int
     ) -> tuple[bool, JoinedTraceback | None]:
-        """A line that is no record. Returns whether it was a piece of a traceback, and a traceback that ended with it."""
+        """A line that is no record. Returns whether it was a piece of a traceback, and a traceback that it ended."""
         if (frame := parse_frame(text)) is not None:
             self._indented = text[:1] in (" ", "\t")
             return True, self._add_frame(frame, pid, line)

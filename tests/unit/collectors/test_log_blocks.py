@@ -46,9 +46,11 @@ TELLING = [
     "Killed process 8470 (gunicorn) total-vm:340852kB, anon-rss:63568kB",
     "gunicorn.errors.HaltServer: <HaltServer 'Worker failed to boot.' 3>",
     "web-1  | " + f"{STAMP} [1] [CRITICAL] WORKER TIMEOUT (pid:7)",
-    '{"log": "'
-    + f"{STAMP} [1] [CRITICAL] WORKER TIMEOUT (pid:7)"
-    + '\\n", "stream": "stderr", "time": "2025-07-22T20:10:41Z"}',
+    (
+        '{"log": "'
+        f"{STAMP} [1] [CRITICAL] WORKER TIMEOUT (pid:7)"
+        '\\n", "stream": "stderr", "time": "2025-07-22T20:10:41Z"}'
+    ),
 ]
 TRACEBACK = [
     "Traceback (most recent call last):",

@@ -99,7 +99,7 @@ def test_compressed_logs_are_known_by_their_bytes(
 ) -> None:
     path = write(tmp_path, compress(TEXT.encode()), name)
     assert kinds(list(collect_log_events([path]))) == EXPECTED_KINDS
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         assert kinds(list(collect_log_events(["-"], stdin=file))) == EXPECTED_KINDS
 
 
@@ -238,12 +238,14 @@ def test_a_directory(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     path = write(tmp_path, TEXT)
-    os.chmod(path, 0)
+    Path(path).chmod(0)
     with pytest.raises(LogReadError, match="not allowed"):
         list(collect_log_events([path]))
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"hello\nworld\n", b"\0" * 100], ids=["empty", "newline", "other", "hole"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"hello\nworld\n", b"\0" * 100], ids=["empty", "newline", "other", "hole"]
+)
 def test_nothing_of_gunicorn(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(LogReadError) as error:
         list(collect_log_events([write(tmp_path, content)]))
@@ -334,7 +336,8 @@ def test_nothing_of_linux_or_of_the_live_side_is_imported() -> None:
 
     code = (
         "import sys, json; import gtdiag.collectors.log_files; "
-        "print(json.dumps([m for m in ('psutil', 'resource', 'fcntl', 'pwd', 'gzip', 'bz2', 'lzma') if m in sys.modules]))"
+        "unwanted = ('psutil', 'resource', 'fcntl', 'pwd', 'gzip', 'bz2', 'lzma'); "
+        "print(json.dumps([name for name in unwanted if name in sys.modules]))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(result.stdout) == []

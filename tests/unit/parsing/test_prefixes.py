@@ -129,7 +129,7 @@ CARRIERS: dict[str, tuple[Carrier, str]] = {
     "Windows line ends": (lambda i, pid, s: f"{s}\r", ""),
     "byte order mark": (lambda i, pid, s: ("\ufeff" if i == 0 else "") + s, ""),
     "fluentd": (
-        lambda i, pid, s: f"2025-07-22T20:10:41.000000000+00:00 app.web: " + as_json(log=s + "\n", stream="stderr"),
+        lambda i, pid, s: "2025-07-22T20:10:41.000000000+00:00 app.web: " + as_json(log=s + "\n", stream="stderr"),
         "app.web",
     ),
 }

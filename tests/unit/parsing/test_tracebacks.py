@@ -185,8 +185,15 @@ def test_an_abort_while_another_exception_was_handled() -> None:
 
 def test_frames_of_the_worker_abort_hook_are_not_the_blocked_call() -> None:
     [event] = interrupted(
-        TIME_OUT, HEADER, HEAD, *FRAMES[:-1], "    self.cfg.worker_abort(self)",
-        '  File "/srv/gunicorn.conf.py", line 5, in worker_abort', "    dump()", "NameError: name 'dump' is not defined", EXITING,
+        TIME_OUT,
+        HEADER,
+        HEAD,
+        *FRAMES[:-1],
+        "    self.cfg.worker_abort(self)",
+        '  File "/srv/gunicorn.conf.py", line 5, in worker_abort',
+        "    dump()",
+        "NameError: name 'dump' is not defined",
+        EXITING,
     )
     assert (calls(event), event.truncated) == (CALLS, False)
 

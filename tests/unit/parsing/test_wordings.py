@@ -266,7 +266,7 @@ FORMATS = {
     "logger then level": "2025-07-22 20:10:41,000 gunicorn.error CRITICAL {}",
     "level and logger": "2025-07-22 20:10:41 CRITICAL gunicorn.error: {}",
     "structlog console": "2025-07-22 20:10:41 [critical ] {}  [gunicorn.error]",
-    "python-json-logger": '{{"asctime": "2025-07-22 20:10:41,000", "levelname": "CRITICAL", "message": "{}", "process": 1}}',
+    "python-json-logger": '{{"asctime": "2025-07-22 20:10:41,0", "level": "CRITICAL", "message": "{}", "process": 1}}',
     "structlog JSON": '{{"event": "{}", "timestamp": "2025-07-22T20:10:41Z", "level": "critical"}}',
     "zap-like JSON": '{{"ts": 1753215041.0, "level": "critical", "msg": "{}"}}',
     "GELF": '{{"timestamp": 1753215041, "short_message": "{}"}}',
@@ -404,7 +404,7 @@ OOM = [
     (
         "3.x",
         [
-            "May 10 15:38:53 host kernel: [123.4] Out of memory: Kill process 8470 (gunicorn) score 63 or sacrifice child",
+            "May 10 15:38:53 host kernel: [1.4] Out of memory: Kill process 8470 (gunicorn) score 6 or sacrifice child",
             "May 10 15:38:53 host kernel: [123.4] Killed process 8470 (gunicorn) total-vm:340852kB, anon-rss:63568kB",
         ],
         8470,
@@ -422,8 +422,10 @@ OOM = [
     (
         "5.x",
         [
-            "[337533.31] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),oom_memcg=/d,task_memcg=/d,task=gunicorn,"
-            "pid=8470,uid=0",
+            (
+                "[337533.31] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),oom_memcg=/d,task=gunicorn,"
+                "pid=8470,uid=0"
+            ),
             "[337533.31] Memory cgroup out of memory: Killed process 8470 (gunicorn) total-vm:2kB, anon-rss:5kB",
             "[337533.41] oom_reaper: reaped process 8470 (gunicorn), now anon-rss:0kB",
         ],
