@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -19,6 +20,15 @@ class EnvironmentOption(click.Option):
         if not self.allow_from_autoenv or ctx.auto_envvar_prefix is None:
             return None
         return os.environ.get(self.variable(ctx.auto_envvar_prefix)) or None
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Name the variable in an error message about a value that came from it."""
+        hint = super().get_error_hint(ctx)  # type: ignore[arg-type,unused-ignore]  # click < 8.4 wants a context
+        if ctx is None or ctx.auto_envvar_prefix is None or self.name is None:
+            return hint
+        if ctx.get_parameter_source(self.name) is not ParameterSource.ENVIRONMENT:
+            return hint
+        return f"{hint} (from {self.variable(ctx.auto_envvar_prefix)})"
 
     def variable(self, prefix: str) -> str:
         """Return the variable's name; `prefix` is that of the command ("GTDIAG_WATCH")."""

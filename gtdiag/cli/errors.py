@@ -16,9 +16,6 @@ from gtdiag.errors import ExitCode, GtdiagError
 DEBUG_VARIABLE = "GTDIAG_DEBUG"
 """Set to anything, it shows the traceback of an error that is a fault of gtdiag."""
 
-_NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
-"""click 8.2 and later raise it, with the whole help as its message; 8.1 prints the help by itself."""
-
 
 def run_at_the_border(command: Callable[[], Any], stderr: TextIO) -> int:
     """Run a command and return its exit code; whatever it raises becomes words on `stderr`."""
@@ -29,9 +26,6 @@ def run_at_the_border(command: Callable[[], Any], stderr: TextIO) -> int:
         return int(error.exit_code)
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
-    except _NO_ARGUMENTS as error:
-        stderr.write(error.format_message() + "\n")
-        return int(ExitCode.USAGE)
     except click.UsageError as error:
         hint = f"{error.ctx.command_path} --help" if error.ctx is not None else "gtdiag --help"
         say_error(error.format_message(), hint, stderr)

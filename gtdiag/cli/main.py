@@ -36,6 +36,8 @@ Exit codes:
 
 @click.group(
     cls=LazyGroup,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
     entries=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "GTDIAG", "max_content_width": 100},
     epilog=EXIT_CODES_HELP
@@ -46,7 +48,8 @@ GTDIAG_<COMMAND>_<OPTION>, for example GTDIAG_WATCH_FORMAT=json.
 """,
 )
 @click.version_option(__version__, prog_name="gtdiag", message="%(prog)s %(version)s", allow_from_autoenv=False)
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> ExitCode:
     """Tell which call each gunicorn worker is blocked in, prove it, and say what to do.
 
     For whoever has to find out why gunicorn says WORKER TIMEOUT, restarts its workers again and again, or starts and
@@ -61,6 +64,10 @@ def cli() -> None:
       gtdiag analyze gunicorn.log        what a saved log tells
       kubectl logs POD | gtdiag analyze -
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        return ExitCode.USAGE
+    return ExitCode.NOTHING_FOUND  # that of the command counts
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -248,7 +248,8 @@ def _write_patterns(page: TextPage, report: Report) -> None:
             facts.append(f"pids {phrases.say_numbers(pattern.pids)}")
         if pattern.of_workers is not None:
             facts.append(f"of {phrases.say_count(pattern.of_workers, 'worker')}")
-        page.paragraph(", ".join(facts), indent=4, style="dim")
+        if facts:
+            page.paragraph(", ".join(facts), indent=4, style="dim")
         for line in pattern.evidence[:MAX_EVIDENCE_LINES]:
             page.paragraph(line, indent=4, first="- ")
 

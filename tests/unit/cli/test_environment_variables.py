@@ -62,3 +62,15 @@ def test_a_variable_named_after_the_version_changes_nothing(monkeypatch: pytest.
 
     monkeypatch.setenv("GTDIAG_VERSION", "0.1.0")
     assert run(["schema"]) == 0
+
+
+def test_a_wrong_value_is_blamed_on_its_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from gtdiag.cli.main import run
+
+    monkeypatch.setenv("GTDIAG_ANALYZE_FORMAT", "xml")
+    assert run(["analyze", "file"]) == 2
+    assert "'--format' (from GTDIAG_ANALYZE_FORMAT)" in capsys.readouterr().err
+    assert run(["analyze", "--format", "yaml", "file"]) == 2
+    assert "GTDIAG" not in capsys.readouterr().err
