@@ -17,7 +17,7 @@ from .target_process import PROGRAMS, TargetProcess
 
 pytestmark = pytest.mark.live
 
-CHURN_SECONDS = 4.0
+CHURN_SECONDS = 2.0
 CALLED_BY = {  # in churn.py: each function and those that may stand right outside of it
     "leaf": {"leaf", "held", "one", "gather", None},
     "held": {"__aenter__", "__aexit__"},
