@@ -37,7 +37,15 @@ some 20 ms, or a few hundred in the queue behind 31 others."""
 FIRST_PAUSE_S = 1.0
 PAUSE_GROWTH = 1.5
 LONGEST_PAUSE_S = 5.0
-"""While every look shows the same, the next one may wait longer; 5 s still shows a hang of 30 s six times."""
+"""While every look shows the same, the next one may wait longer; 5 s still shows a hang of 30 s ten times."""
+
+FIRST_PAUSE_SHARE = 0.1
+LONGEST_PAUSE_SHARE = 1 / 6
+SHORTEST_PAUSE_S = 0.3
+"""A short time-out leaves little time: pauses are at most these shares of it, so that it too gets some eight looks."""
+
+STARTUP_SHARE_OF_TIMEOUT = 0.2
+"""The first look at a start-up comes no later than at this share of the time-out."""
 
 BUDGET_SHARE = 0.2
 """Share of one core for looks: 32 stuck workers at 20 ms each are looked at about every 3 s."""
@@ -81,6 +89,9 @@ class Thresholds:
 
     stale_after_s: float
     last_chances_s: tuple[float, ...]
+    startup_after_s: float = STARTUP_LOOK_AFTER_S
+    first_pause_s: float = FIRST_PAUSE_S
+    longest_pause_s: float = LONGEST_PAUSE_S
 
 
 def thresholds_for(timeout_s: float | None, worker_class: str | None) -> Thresholds:
@@ -94,6 +105,9 @@ def thresholds_for(timeout_s: float | None, worker_class: str | None) -> Thresho
     return Thresholds(
         stale_after_s=min(stale_s, limit_s * STALE_SHARE_OF_TIMEOUT),
         last_chances_s=tuple(sorted(chance for chance in chances if chance > limit_s / 3)),
+        startup_after_s=min(STARTUP_LOOK_AFTER_S, limit_s * STARTUP_SHARE_OF_TIMEOUT),
+        first_pause_s=max(SHORTEST_PAUSE_S, min(FIRST_PAUSE_S, limit_s * FIRST_PAUSE_SHARE)),
+        longest_pause_s=max(SHORTEST_PAUSE_S, min(LONGEST_PAUSE_S, limit_s * LONGEST_PAUSE_SHARE)),
     )
 
 
@@ -109,17 +123,17 @@ def reason_to_look(view: WorkerView, thresholds: Thresholds) -> LookReason | Non
         if view.age_s >= chance_s and (age_at_look_s is None or age_at_look_s < chance_s):
             return LookReason.LAST_CHANCE
     if view.ever is False:
-        reason = LookReason.STARTUP if view.age_s >= STARTUP_LOOK_AFTER_S else None
+        reason = LookReason.STARTUP if view.age_s >= thresholds.startup_after_s else None
     else:
         reason = LookReason.STALE if view.age_s >= thresholds.stale_after_s else None
-    if reason is not None and view.since_look_s is not None and view.since_look_s < pause_s(view.unchanged):
+    if reason is not None and view.since_look_s is not None and view.since_look_s < pause_s(view.unchanged, thresholds):
         return None
     return reason
 
 
-def pause_s(unchanged: int) -> float:
+def pause_s(unchanged: int, thresholds: Thresholds) -> float:
     """Seconds between two looks after so many looks in a row that showed nothing new."""
-    return float(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * PAUSE_GROWTH ** min(unchanged, 10)))
+    return float(min(thresholds.longest_pause_s, thresholds.first_pause_s * PAUSE_GROWTH ** min(unchanged, 10)))
 
 
 class LookBudget:

@@ -90,6 +90,13 @@ def test_every_hang_is_seen_shortly_before_its_end(timeout_s: float, ever: bool)
     assert max(b - a for a, b in itertools.pairwise(looks)) <= LONGEST_PAUSE_S + 0.3
 
 
+def test_a_short_timeout_gets_as_many_looks_as_it_can() -> None:
+    assert len(looks_of_a_hang(3, ever=False)) >= 5
+    assert len(looks_of_a_hang(5, ever=False)) >= 6
+    assert len(looks_of_a_hang(30, ever=False)) >= 8
+    assert len(looks_of_a_hang(600, ever=False)) <= 130
+
+
 def looks_of_a_hang(timeout_s: float, ever: bool) -> list[float]:
     """The ages at which a worker is looked at whose picture never changes, polled five times a second."""
     thresholds = thresholds_for(timeout_s, "sync")
@@ -103,7 +110,7 @@ def looks_of_a_hang(timeout_s: float, ever: bool) -> list[float]:
 
 
 def test_pauses_grow_to_a_limit() -> None:
-    pauses = [pause_s(unchanged) for unchanged in range(20)]
+    pauses = [pause_s(unchanged, NO_DEADLINE) for unchanged in range(20)]
     assert pauses == sorted(pauses)
     assert pauses[0] == 1.0
     assert pauses[-1] == LONGEST_PAUSE_S
