@@ -11,6 +11,7 @@ from gtdiag.rules.services import match_service
 from gtdiag.rules.thresholds import threshold
 
 _MAX_CALLS = 64  # distinct calls kept for one worker; a worker that shows more is not blocked in one of them
+_SHORTEST_OBSERVATION_S = 0.5
 _LOWER = {Confidence.HIGH: Confidence.MEDIUM, Confidence.MEDIUM: Confidence.LOW, Confidence.LOW: Confidence.LOW}
 
 _CallKey = tuple[tuple[str, ...], str | None, Category, str | None]
@@ -57,6 +58,8 @@ class BlameTally:
         if self._last and end and end > self._last[0] and self._last[1] in seconds:
             seconds[self._last[1]] += (end - self._last[0]).total_seconds()
         observed_s = self._observed_s(end)
+        if observed_s < _SHORTEST_OBSERVATION_S:
+            observed_s = 0.0  # one look is a moment: it says what, not for how long
         weights = {key: seconds[key] + 0.001 * self._calls[key].count for key in seconds}
         total = sum(weights.values())
         path, share = _dominant_path(weights, total)

@@ -20,8 +20,10 @@ from gtdiag.model.report import (
     Remedy,
     Verdict,
     Worker,
+    WorkerEnd,
 )
 from gtdiag.rules.remedies import RemedyConditions, choose_remedies
+from gtdiag.rules.thresholds import threshold
 
 _ORDER = list(Confidence)
 
@@ -36,7 +38,7 @@ def draw_verdict(
     """The verdict of a whole report."""
     if not incidents and not patterns:
         return _nothing_found(workers, gaps)
-    sentences = _startup_sentences(incidents, patterns, facts) or _incident_sentences(incidents)
+    sentences = _startup_sentences(incidents, patterns, workers, facts) or _incident_sentences(incidents)
     sentences += _other_sentences(incidents, patterns)
     confidence = _confidence(incidents, patterns)
     return Verdict(" ".join(sentences[:4]), confidence, _remedies(incidents, patterns, facts))
@@ -54,7 +56,9 @@ def _nothing_found(workers: Sequence[Worker], gaps: Sequence[Gap]) -> Verdict:
     return Verdict(words + ".", Confidence.MEDIUM if blind or starting else Confidence.HIGH)
 
 
-def _startup_sentences(incidents: Sequence[Incident], patterns: Sequence[Pattern], facts: GunicornFacts) -> list[str]:
+def _startup_sentences(
+    incidents: Sequence[Incident], patterns: Sequence[Pattern], workers: Sequence[Worker], facts: GunicornFacts
+) -> list[str]:
     """The sentences for workers that do not get through their start-up: what this tool was made for."""
     contention = [p for p in patterns if p.kind is PatternKind.STARTUP_CONTENTION]
     silent = next((p for p in patterns if p.kind is PatternKind.SILENT_STARTUP_HANG), None)
@@ -64,11 +68,12 @@ def _startup_sentences(incidents: Sequence[Incident], patterns: Sequence[Pattern
     sentences = []
     if contention:
         main = max(contention, key=lambda pattern: len(pattern.pids))
-        blocked = _blame_of(incidents, main)
+        blocked = _blame_of(incidents, workers, main)
         call = describe_blocked(blocked) if blocked else f"{main.call} ({main.category.value if main.category else ''})"
         held = f" for {seconds_in_words(blocked.seconds)}" if blocked and blocked.seconds else ""
         still = "are" if silent or not loop else "were"
-        sentences.append(f"{len(main.pids)} of {main.of_workers} workers {still} blocked in {call}{held} in start-up.")
+        text = f"{len(main.pids)} of {main.of_workers} workers {still} blocked in {call}{held} in start-up"
+        sentences.append(text + _since_boot(main, workers, facts, silent is not None) + ".")
     else:
         sentences += _incident_sentences(
             [i for i in incidents if i.phase is Phase.STARTUP or i.kind is IncidentKind.WORKER_TIMEOUT]
@@ -91,11 +96,37 @@ def _startup_sentences(incidents: Sequence[Incident], patterns: Sequence[Pattern
     return sentences
 
 
-def _blame_of(incidents: Sequence[Incident], pattern: Pattern) -> Blocked | None:
-    """The best-proven blame among a pattern's workers."""
-    blames = [
-        i.blocked for i in incidents if i.pid in pattern.pids and i.blocked and i.blocked.category is pattern.category
+def _since_boot(pattern: Pattern, workers: Sequence[Worker], facts: GunicornFacts, silent: bool) -> str:
+    """How long the workers that are still there have been starting, and when gunicorn will kill them."""
+    ages_s = [
+        worker.heartbeat_age_s
+        for worker in workers
+        if worker.pid in pattern.pids and worker.end is WorkerEnd.RUNNING and worker.heartbeat_age_s is not None
     ]
+    if not ages_s:
+        return ""
+    oldest_s = max(ages_s)
+    text = f", {seconds_in_words(oldest_s)} after they booted"
+    if facts.timeout_s and not silent:
+        kills = _kills_before_first_heartbeat(facts)
+        if kills and oldest_s < facts.timeout_s:
+            text += f"; gunicorn kills them in {seconds_in_words(facts.timeout_s - oldest_s)}"
+    elif facts.timeout_s:
+        text += f" (time-out {seconds_in_words(facts.timeout_s)})"
+    return text
+
+
+def _kills_before_first_heartbeat(facts: GunicornFacts) -> bool:
+    major = (facts.version or "").partition(".")[0]
+    return major.isdecimal() and int(major) < threshold("silent_hang_since_major")
+
+
+def _blame_of(incidents: Sequence[Incident], workers: Sequence[Worker], pattern: Pattern) -> Blocked | None:
+    """The best-proven blame among a pattern's workers."""
+    members = [i.blocked for i in incidents if i.pid in pattern.pids] + [
+        w.blocked for w in workers if w.pid in pattern.pids
+    ]
+    blames = [blocked for blocked in members if blocked is not None and blocked.category is pattern.category]
     return min(blames, key=lambda b: (_ORDER.index(b.confidence), -(b.seconds or 0.0)), default=None)
 
 
