@@ -39,7 +39,7 @@ LAYERS: dict[str, Layer] = {
         r"(?:-|(?:\[(?:[^\]\"]|\"(?:[^\"\\]|\\.)*\")*\])+) ?(?:\ufeff|BOM)?"
     ),
     "syslog RFC 3164, journalctl": _layer(
-        rf"(?:<\d{{1,3}}>)?(?P<stamp>{_RFC3164}) (?P<host>[\w.:-]+) (?P<tag>[^\s:\[\]]+)(?:\[(?P<pid>\d+)\])?: ?"
+        rf"(?:<\d{{1,3}}>)?(?P<stamp>{_RFC3164}) (?P<host>[\w.:-]+) (?P<tag>[^\s:\[\]]+)(?:\[(?P<pid>\d{1,10})\])?: ?"
     ),
     "docker compose": _layer(r"(?!\d{4}-\d\d-\d\d)(?P<stream>[A-Za-z0-9][\w.@/-]*) *\| ?"),
     "Google App Engine": _layer(rf"(?P<stamp>{_ISO}) (?P<stream>[\w.-]+\[[\w.-]+\])  "),
@@ -53,7 +53,7 @@ LAYERS: dict[str, Layer] = {
     "Cloud Foundry": _layer(r"\[(?P<stream>[A-Z]+(?:/[\w-]+)*/\d+)\] +(?:OUT|ERR) ?", after_stamp=True),
     "Fly.io": _layer(r"(?P<stream>app\[\w+\]) \w{3} \[\w+\] ?", after_stamp=True),
     "journalctl -o short-iso": _layer(
-        r"(?!DEBUG|INFO|WARN|ERROR|CRIT)(?P<host>[\w.-]+) (?P<tag>[^\s:\[\]]+)(?:\[(?P<pid>\d+)\])?: ?",
+        r"(?!DEBUG|INFO|WARN|ERROR|CRIT)(?P<host>[\w.-]+) (?P<tag>[^\s:\[\]]+)(?:\[(?P<pid>\d{1,10})\])?: ?",
         after_stamp=True,
     ),
     # A fixed column, so that the indentation of a traceback behind it survives.
@@ -162,7 +162,7 @@ def _take_match(line: CarriedLine, name: str, match: re.Match[str], newest: date
         line.kernel = tag == "kernel"
         stream = host if line.kernel else f"{host}/{tag}"
         pid = groups.get("pid")
-        if pid is not None and pid.isdigit() and tag not in _CARRIER_TAGS:
+        if pid is not None and pid.isdecimal() and len(pid) <= 10 and tag not in _CARRIER_TAGS:
             line.pid = int(pid)
     if stream and not line.stream:
         line.stream = stream

@@ -77,7 +77,10 @@ def parse_foreign_record(text: str, messages: Sequence[re.Pattern[str]], anywher
         message = logfmt["message"].replace('\\"', '"')
         if any(pattern.fullmatch(message) for pattern in messages):
             return _build(message, text[: logfmt.start()])
-    shortened = _TAIL.sub("", text.rstrip())
+    shortened = text.rstrip()
+    # Only the end is looked at: the pattern would take the square of a long line's length.
+    if (tail := _TAIL.search(shortened, max(len(shortened) - _MOST_PREFIX, 0))) is not None:
+        shortened = shortened[: tail.start()]
     for found in anywhere.finditer(shortened, 0, len(shortened)):
         if found.start() > _MOST_PREFIX:
             break

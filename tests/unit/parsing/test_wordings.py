@@ -458,3 +458,15 @@ def test_kernel_records_of_one_kill_are_one_event(kernel: str, lines: list[str],
     [found] = parse(*lines)
     assert isinstance(found, events.KernelOomKilled)
     assert (found.pid, found.process, found.cgroup) == (pid, "gunicorn", cgroup)
+
+
+@pytest.mark.parametrize(
+    "filler", [" ", "\t", "a", "a.", "[", "{", '"', "\\", "\x1b]", "\x1b[", "1 ", "a=b  ", "File ", "a/", "~^"]
+)
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_long_lines_of_any_kind_take_no_long_time(filler: str, place: str) -> None:
+    long = filler * (60_000 // len(filler))
+    telling = MASTER + "[CRITICAL] WORKER TIMEOUT (pid:7)"
+    # A pattern that takes the square of a line's length would run for minutes here, into the test's time limit.
+    for _ in range(20):
+        parse(long + telling if place == "before" else telling + long)
