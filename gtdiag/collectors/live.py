@@ -41,6 +41,7 @@ from gtdiag.model.events import (
     ObservationStarted,
     WorkerBooted,
     WorkerExited,
+    WorkerProgressed,
     WorkerReady,
 )
 from gtdiag.model.identity import Origin, WorkerId
@@ -170,7 +171,9 @@ class LiveCollector:
             while True:
                 now_s = self._clock.monotonic()
                 if self._log is not None:
-                    yield from self._log.poll()
+                    for event in self._log.poll():
+                        self._look_soon_after(event)
+                        yield event
                 yield from self._finished_looks()
                 if now_s >= due_s:
                     yield from self._sample()
@@ -495,6 +498,15 @@ class LiveCollector:
             pid, identity_or_none, master_pid, hang = targets[position]
             hang.looked_at_s = now_s
             hang.futures = [pool.submit(part) for part in self._host.look_parts(pid, identity_or_none, master_pid)]
+
+    def _look_soon_after(self, event: Event) -> None:
+        """A step of the start-up in the log: what was seen before it tells nothing of what comes now."""
+        if not isinstance(event, WorkerProgressed) or event.worker is None:
+            return
+        for master in self._masters.values():
+            for identity, worker in master.workers.items():
+                if identity.pid == event.worker.pid:
+                    worker.hang.looked_at_s, worker.hang.unchanged = None, 0
 
     def _is_still_due(self, master: _WatchedMaster, worker: _WatchedWorker, reason: LookReason, now_s: float) -> bool:
         """The age is reckoned from the last sample; before a costly look, see whether the worker has beaten since."""

@@ -47,8 +47,9 @@ SHORTEST_PAUSE_S = 0.3
 STARTUP_SHARE_OF_TIMEOUT = 0.2
 """The first look at a start-up comes no later than at this share of the time-out."""
 
-BUDGET_SHARE = 0.2
-"""Share of one core for looks: 32 stuck workers at 20 ms each are looked at about every 3 s."""
+BUDGET_SHARE = 0.3
+"""Share of one core for looks, by their duration (on a loaded machine less of it is CPU time): 32 stuck workers at
+20 ms each are looked at about every 2 s."""
 
 BURST_LOOKS = 8.0
 """Looks that may be made at once after a quiet time."""
