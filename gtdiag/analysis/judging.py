@@ -130,10 +130,16 @@ class Judge:
             words += " since it booted"
         if blocked is not None:
             words += f"; it was blocked in {describe_blocked(blocked)}"
+        evidence = self._evidence(life, blocked)
+        if not life.timed_out:
+            evidence = (
+                "the process disappeared when its heartbeat was as old as the time-out; no log tells",
+                *evidence,
+            )
         return Judgement(
             life,
             IncidentKind.WORKER_TIMEOUT,
-            life.timed_out_at,
+            life.timed_out_at or life.ended_at,
             WorkerEnd.TIMEOUT if gone else WorkerEnd.RUNNING,
             phase,
             killed_by,
@@ -141,7 +147,7 @@ class Judge:
             summary=words,
             resolved_at=resolved_at,
             memory=self._memory(life),
-            evidence=self._evidence(life, blocked),
+            evidence=evidence,
             misleading_oom=self._message_misleads(life, killed_by),
         )
 
@@ -260,9 +266,6 @@ class Judge:
             if oom is not None or self._oom_count_rose_at(life.death.at):
                 return self._oom_death(life)
             if self._was_overdue_when_last_seen(life):
-                life.timed_out_at = life.timed_out_at or life.death.at
-                age = seconds_in_words(life.heartbeat_age_s or 0.0)
-                life.add_evidence(f"the heartbeat was {age} old when the process disappeared")
                 return self._time_out(life, oom)
         return self._nothing(life, WorkerEnd.EXIT)
 
