@@ -14,6 +14,7 @@ from gtdiag.model.report import (
     KilledBy,
     PatternKind,
     Phase,
+    Request,
     WaitingOn,
     Worker,
     WorkerEnd,
@@ -25,7 +26,7 @@ INCIDENT_TITLES: dict[IncidentKind, str] = {
     IncidentKind.WORKER_TIMEOUT: "worker time-out",
     IncidentKind.STARTUP_HANG: "start-up hang",
     IncidentKind.OOM_KILL: "out-of-memory kill",
-    IncidentKind.EXTERNAL_KILL: "killed from outside",
+    IncidentKind.EXTERNAL_KILL: "killed, and not by gunicorn",
     IncidentKind.WORKER_CRASH: "worker crash",
     IncidentKind.BOOT_FAILURE: "boot failure",
     IncidentKind.WORKER_EXIT: "worker exit",
@@ -134,7 +135,9 @@ def say_day_and_time(at: datetime | None, *, unknown: str = "?") -> str:
 
 def say_date_and_time(at: datetime | None, *, unknown: str = "?") -> str:
     """Return date, time and offset: "2025-07-22 15:06:03 +00:00"."""
-    return unknown if at is None else at.isoformat(sep=" ", timespec="seconds").replace("+", " +", 1)
+    if at is None:
+        return unknown
+    return f"{at:%Y-%m-%d %H:%M:%S} {at.isoformat(timespec='seconds')[len('2025-07-22T15:06:03') :]}".rstrip()
 
 
 def say_range(values: Iterable[float | None], say: str) -> str:
@@ -191,6 +194,12 @@ def say_library(blocked: Blocked) -> str:
     if library and call and call.startswith(f"{library}."):
         return call
     return ".".join(part for part in (library, call) if part)
+
+
+def say_request(request: Request) -> str:
+    """Return "GET /slow, for 12.1 s"."""
+    text = " ".join(part for part in (request.method, request.path) if part)
+    return text if request.seconds is None else f"{text}, for {say_seconds(request.seconds)}"
 
 
 def say_place(file: str | None, line: int | None) -> str:

@@ -10,6 +10,7 @@ from gtdiag.model.report import (
     GunicornFacts,
     Incident,
     IncidentKind,
+    KilledBy,
     Owner,
     Phase,
     Report,
@@ -33,6 +34,9 @@ MAX_APP_FRAMES = 12
 """What fits a terminal; the JSON has all of it, and the text says how much it leaves out."""
 
 _KINDS_THAT_NAME_THE_PHASE = frozenset({IncidentKind.STARTUP_HANG, IncidentKind.BOOT_FAILURE, IncidentKind.MASTER_HANG})
+
+_KINDS_WITH_A_CALL = frozenset({IncidentKind.WORKER_TIMEOUT, IncidentKind.STARTUP_HANG, IncidentKind.MASTER_HANG})
+"""Of these it matters what they were blocked in, and who ended them, also where that is not known or nobody."""
 
 _MANY_LINES = frozenset({"Remedy.why", "Remedy.how"})
 
@@ -113,15 +117,17 @@ def _write_group(page: TextPage, group: IncidentGroup, number: int, about: _Grou
     if about.several_masters and first.master_pid is not None:
         page.field("master", f"pid {first.master_pid}")
     page.field("when", _say_when(group, about.several_days))
-    page.field("killed by", phrases.KILLED_BY[first.killed_by])
+    if first.killed_by is not KilledBy.NONE or first.kind in _KINDS_WITH_A_CALL:
+        page.field("killed by", phrases.KILLED_BY[first.killed_by])
     if first.request is not None:
-        page.field("request", " ".join(part for part in (first.request.method, first.request.path) if part))
+        page.field("request", phrases.say_request(first.request))
     if group.blames:
         _write_blame(page, group)
     else:
         count = len(group.incidents)
         page.field("what", first.summary if count == 1 else f"{first.summary} (the first of {count})")
-        page.field("blocked in", "not known")
+        if first.kind in _KINDS_WITH_A_CALL:
+            page.field("blocked in", "not known")
     _write_memory(page, first)
     _write_evidence(page, group)
 
@@ -303,9 +309,8 @@ def _write_kernel_kills(page: TextPage, report: Report) -> None:
     for record in report.kernel_oom_kills[:MAX_WORKER_ROWS]:
         pid = f"pid {record.pid} (as the kernel counts)" if record.pid is not None else "pid not known"
         whose = "" if record.worker else ", not one of gunicorn's workers"
-        page.paragraph(
-            f"{phrases.say_time(record.at)} {pid} {record.process or ''}".rstrip() + whose, indent=2, first="- "
-        )
+        words = (phrases.say_time(record.at, unknown=""), pid, record.process or "")
+        page.paragraph(" ".join(word for word in words if word) + whose, indent=2, first="- ")
 
 
 def _write_remedies(page: TextPage, report: Report) -> None:
