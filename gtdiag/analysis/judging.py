@@ -74,6 +74,14 @@ class Judge:
             return Phase.STARTUP
         return None
 
+    def could_hang_unseen(self, judgement: Judgement) -> bool:
+        """Whether a log leaves open if a worker ever finished its start-up, and gunicorn would not have said."""
+        life = judgement.life
+        if judgement.kind is not None or life.ready_at is not None or judgement.phase is Phase.SERVING:
+            return False
+        major = life.master.version_major if life.master else None
+        return major is None or major >= threshold("silent_hang_since_major")
+
     def judge(self, life: WorkerLife) -> Judgement:
         """The incident of a life, if there is one, and how it ended."""
         oom = self._kernel_record_of(life)

@@ -12,6 +12,7 @@ from gtdiag.analysis.lives import MasterLife, WorkerLife
 from gtdiag.analysis.patterns import find_patterns
 from gtdiag.analysis.verdict import draw_verdict
 from gtdiag.model.report import (
+    Gap,
     GunicornFacts,
     Incident,
     IncidentKind,
@@ -41,7 +42,7 @@ def draw_report(fold: Fold) -> Report:
     workers = tuple(_worker_of(j) for j in judgements)
     masters = tuple(_facts_of(master, judge, fold) for master in fold.population.masters)
     facts = _leading_master(masters, fold)
-    gaps = tuple(seen.gaps.values())
+    gaps = (*seen.gaps.values(), *_what_a_log_cannot_show(seen.kind, judgements, judge))
     return Report(
         gtdiag_version=__version__,
         source=Source(seen.kind, seen.pid, seen.files),
@@ -54,6 +55,19 @@ def draw_report(fold: Fold) -> Report:
         gaps=gaps,
         masters=masters,
         kernel_oom_kills=_kernel_records(fold, judgements),
+    )
+
+
+def _what_a_log_cannot_show(kind: str, judgements: list[Judgement], judge: Judge) -> tuple[Gap, ...]:
+    """Since gunicorn 22 a worker that hangs before its first heartbeat leaves no line: silence proves nothing."""
+    if kind != "log" or not any(judge.could_hang_unseen(judgement) for judgement in judgements):
+        return ()
+    return (
+        Gap(
+            "heartbeat",
+            "a log shows nothing of a worker that hangs before its first heartbeat (gunicorn 22 and later)",
+            "look at the running server: gtdiag snapshot PID",
+        ),
     )
 
 

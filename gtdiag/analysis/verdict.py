@@ -50,6 +50,9 @@ def _nothing_found(workers: Sequence[Worker], gaps: Sequence[Gap]) -> Verdict:
     words = f"Nothing found: no time-out, hang, kill or failed boot among {count_of(len(workers), 'worker')}"
     if starting:
         words += f"; {starting} of {running} still starting up"
+    unready = sum(1 for worker in workers if worker.startup_step in ("imported", "lifespan"))
+    if unready and not starting:
+        words += f"; but {unready} of {len(workers)} began their start-up and never got ready"
     blind = sorted({gap.what for gap in gaps})
     if blind:
         words += f". Not everything could be looked at ({', '.join(blind)}): see the gaps"
@@ -149,7 +152,7 @@ def _group_sentence(incident: Incident, number: int) -> str:
     text = f"{number} workers {words}"
     if incident.blocked is not None:
         text += f", blocked in {describe_blocked(incident.blocked)}"
-    elif incident.kind is IncidentKind.WORKER_TIMEOUT:
+    elif incident.kind in (IncidentKind.WORKER_TIMEOUT, IncidentKind.STARTUP_HANG):
         text += "; the evidence here does not show what they were blocked in"
     elif incident.kind is IncidentKind.BOOT_FAILURE:
         text += f": {incident.summary.partition(': ')[2]}"
