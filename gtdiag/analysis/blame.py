@@ -12,6 +12,18 @@ from gtdiag.rules.thresholds import threshold
 
 _MAX_CALLS = 64  # distinct calls kept for one worker; a worker that shows more is not blocked in one of them
 _SHORTEST_OBSERVATION_S = 0.5
+_WAITING = {
+    Category.DATABASE,
+    Category.CACHE,
+    Category.BROKER,
+    Category.HTTP,
+    Category.DNS,
+    Category.NETWORK,
+    Category.LOCK,
+    Category.SUBPROCESS,
+    Category.FILESYSTEM,
+    Category.SLEEP,
+}
 _LOWER = {Confidence.HIGH: Confidence.MEDIUM, Confidence.MEDIUM: Confidence.LOW, Confidence.LOW: Confidence.LOW}
 
 _CallKey = tuple[tuple[str, ...], str | None, Category, str | None]
@@ -33,6 +45,8 @@ class BlameTally:
         self._calls: dict[_CallKey, _CallTally] = {}
         self._first_at: datetime | None = None
         self._last: tuple[datetime, _CallKey | None] | None = None
+        self._run_key: _CallKey | None = None
+        self._run_looks = 0
         self.looks = 0
 
     def add(self, look: Look | None, at: datetime | None) -> None:
@@ -47,11 +61,17 @@ class BlameTally:
             tally.count += 1
             tally.look = _richer(tally.look, look)
         self.looks += 1
+        self._run_looks = self._run_looks + 1 if key == self._run_key else 1
+        self._run_key = key
         if at is not None:
             self._pass_time(at, key)
 
     def conclude(self, end: datetime | None) -> Blocked | None:
-        """The call that held the worker for most of the time looked at, until `end`; None if no look saw one."""
+        """The call that held the worker until `end`; None if no look saw one.
+
+        That is the one it was in for most of the time looked at, or one that it waited in at last, when it had done so
+        for a while: a start-up that imports for 20 s and then waits for a database is ended by the wait.
+        """
         if not self._calls:
             return None
         seconds = {key: tally.seconds for key, tally in self._calls.items()}
@@ -62,15 +82,16 @@ class BlameTally:
             observed_s = 0.0  # one look is a moment: it says what, not for how long
         weights = {key: seconds[key] + 0.001 * self._calls[key].count for key in seconds}
         total = sum(weights.values())
-        path, share = _dominant_path(weights, total)
+        path, share = self._last_wait(weights, total) or _dominant_path(weights, total)
         members = {key: weight for key, weight in weights.items() if key[0][: len(path)] == path}
         leading = max(members, key=lambda key: members[key])
         blocked = self._blocked_in(leading, path)
         blocked_s = sum(seconds[key] for key in members)
         samples = sum(self._calls[key].count for key in members)
         confidence = blocked.confidence
+        members_weight = sum(members.values())
         category_weight = sum(w for key, w in members.items() if key[2] is blocked.category)
-        if share < threshold("dominant_share") or category_weight < threshold("dominant_share") * total:
+        if share < threshold("dominant_share") or category_weight < threshold("dominant_share") * members_weight:
             confidence = _LOWER[confidence]
         if samples < 2 and blocked.how is not How.LOG_TRACEBACK and not _peer_agrees(blocked):
             confidence = _LOWER[confidence]
@@ -81,6 +102,25 @@ class BlameTally:
             samples=samples,
             confidence=confidence,
         )
+
+    def other_calls(self, blocked: Blocked) -> tuple[tuple[Look, float], ...]:
+        """Other calls that took at least a second of the time looked at, longest first, with their seconds."""
+        others = [
+            (tally.look, tally.seconds)
+            for key, tally in self._calls.items()
+            if key[0][: len(blocked.path)] != blocked.path and tally.seconds >= 1.0
+        ]
+        return tuple(sorted(others, key=lambda other: -other[1]))
+
+    def _last_wait(self, weights: dict[_CallKey, float], total: float) -> tuple[tuple[str, ...], float] | None:
+        key = self._run_key
+        if key is None or key not in weights or self._run_looks < 2 or key[2] not in _WAITING:
+            return None
+        share = weights[key] / total
+        if share < threshold("last_wait_share"):
+            return None
+        # Enough of the time, but not all: as sure as if it had been the dominant one.
+        return key[0], max(share, threshold("dominant_share"))
 
     def in_event_loop(self) -> bool:
         """Whether most looks saw a synchronous call inside the event loop."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from gtdiag.analysis.ordering import SecondBuffer
 from gtdiag.analysis.ownership import CodeOwnership
 from gtdiag.analysis.population import Population
 from gtdiag.model import events
-from gtdiag.model.report import Gap, KernelOomRecord, Request
+from gtdiag.model.report import Confidence, Gap, KernelOomRecord, Request
 from gtdiag.rules.thresholds import threshold
 
 _MAX_GAPS = 100
@@ -162,7 +162,7 @@ class Fold:
         self.population.master_of(event)
 
     def _on_worker_class(self, event: events.WorkerClassAnnounced) -> None:
-        master = self.population.master_of(event) or self.population.latest_master(self.population.stream_of(event))
+        master = self.population.master_of(event) or self.population.latest_master(event)
         if master is not None:
             master.worker_class = master.worker_class if master.live and master.worker_class else event.worker_class
 
@@ -295,7 +295,7 @@ class Fold:
         life = self.population.worker_of(event) if event.worker else self._unexplained_boot(event)
         if life is None:
             stream = self.population.stream_of(event)
-            master = self.population.master_of(event) or self.population.latest_master(stream)
+            master = self.population.master_of(event) or self.population.latest_master(event)
             self.observation.unowned_boot_failures.append(UnownedBootFailure(event.at, event.reason, stream, master))
         elif life.boot_failure is None:
             life.boot_failure, life.boot_failed_at = event.reason, event.at
@@ -317,6 +317,8 @@ class Fold:
         if life is None or (not event.interrupted and not life.timed_out):
             return
         look = self._looks.read_traceback(event.frames, event.no_uri_read)
+        if look is not None and event.truncated and not event.no_uri_read:
+            look = replace(look, confidence=Confidence.MEDIUM)  # frames are missing or were put in order by guessing
         if look is not None:
             life.traceback_look = look
         life.traceback_shows_request = event.kind == "abort" and bool(event.header)

@@ -414,6 +414,9 @@ class Judge:
             lines.append(
                 f"{blocked.samples} look(s) saw it in {blocked.call or blocked.library_call or 'the same call'}"
             )
+            for look, seconds in life.tally.other_calls(blocked)[:3]:
+                where = look.call or look.library_call or look.category.value
+                lines.append(f"besides, {seconds_in_words(seconds)} in {where} ({look.category.value})")
         return tuple(lines)
 
 

@@ -31,6 +31,8 @@ class MasterLife:
     application: str | None = None
     settings_source: str | None = None
     started_at: datetime | None = None
+    started_seq: int = -1
+    """Where in the stream of events it started: two masters may do so within one second."""
     ended_at: datetime | None = None
     last_seen_at: datetime | None = None
     halted_reason: str | None = None

@@ -41,7 +41,9 @@ class Population:
             return known
         if known is not None and known.ended_at is None:
             self.end_master(known, event.at)
-        master = MasterLife(pid=event.master_pid, stream=stream, version=version, started_at=event.at)
+        master = MasterLife(
+            pid=event.master_pid, stream=stream, version=version, started_at=event.at, started_seq=event.seq
+        )
         self.masters.append(master)
         return master
 
@@ -57,9 +59,11 @@ class Population:
         master.last_seen_at = event.at or master.last_seen_at
         return master
 
-    def latest_master(self, stream: str) -> MasterLife | None:
-        """The master that started last in a stream and has not shut down."""
-        return next((m for m in reversed(self.masters) if m.stream == stream and m.ended_at is None), None)
+    def latest_master(self, event: Event) -> MasterLife | None:
+        """The master of the event's stream that had started last and not shut down."""
+        stream = self.stream_of(event)
+        alive = [m for m in self.masters if m.stream == stream and m.ended_at is None]
+        return next((m for m in reversed(alive) if m.started_seq <= event.seq), alive[-1] if alive else None)
 
     def end_master(self, master: MasterLife, at: datetime | None) -> None:
         """The master is gone, and so are its workers."""
@@ -126,7 +130,7 @@ class Population:
 
     def _new_life(self, key: tuple[str, int], event: Event) -> WorkerLife:
         assert event.worker is not None
-        master = self.master_of(event) or self.latest_master(key[0])
+        master = self.master_of(event) or self.latest_master(event)
         life = WorkerLife(pid=event.worker.pid, stream=key[0], master=master, first_seen_at=event.at)
         life.started_at_s = event.worker.started_at_s
         self._mark_seen(life, event)

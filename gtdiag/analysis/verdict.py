@@ -147,7 +147,7 @@ def _incident_sentences(incidents: Sequence[Incident]) -> list[str]:
 def _group_sentence(incident: Incident, number: int) -> str:
     if number == 1:
         summary = incident.summary[:1].upper() + incident.summary[1:]
-        return summary + ("; it went on by itself." if incident.resolved_at else ".")
+        return summary.rstrip(".") + ("; it went on by itself." if incident.resolved_at else ".")
     words = _KIND_WORDS[incident.kind]
     text = f"{number} workers {words}"
     if incident.blocked is not None:
@@ -155,7 +155,7 @@ def _group_sentence(incident: Incident, number: int) -> str:
     elif incident.kind in (IncidentKind.WORKER_TIMEOUT, IncidentKind.STARTUP_HANG):
         text += "; the evidence here does not show what they were blocked in"
     elif incident.kind is IncidentKind.BOOT_FAILURE:
-        text += f": {incident.summary.partition(': ')[2]}"
+        text += f": {incident.summary.partition(': ')[2].rstrip('.')}"
     elif incident.kind is IncidentKind.EXTERNAL_KILL:
         by_somebody = incident.killed_by is KilledBy.EXTERNAL
         text += (
