@@ -14,7 +14,7 @@ from gtdiag.collectors.master import MasterFacts, read_master
 from gtdiag.collectors.processes import ProcessSampler, WorkerFinder, WorkerProcess, is_alive
 from gtdiag.gunicorn.heartbeat import Heartbeat
 from gtdiag.gunicorn.masters import find_successors
-from gtdiag.gunicorn.proc_files import read_stat
+from gtdiag.gunicorn.proc_files import read_children, read_inner_pid, read_stat
 from gtdiag.model.events import ProcessSample
 from gtdiag.model.identity import WorkerId
 
@@ -57,6 +57,9 @@ class Host(Protocol):
 
     def look_parts(self, pid: int, worker: WorkerId | None, master_pid: int) -> tuple[LookPart, ...]:
         """The parts of a deep look, to be run in other threads."""
+
+    def inner_pids(self, master_pid: int) -> dict[int, int]:
+        """The pids that the master's log uses, to the pids seen from here; empty where they are the same."""
 
     def forget(self, worker: WorkerId) -> None:
         """A worker is gone."""
@@ -130,6 +133,22 @@ class ThisHost:
     def look_parts(self, pid: int, worker: WorkerId | None, master_pid: int) -> tuple[LookPart, ...]:
         """See Looker."""
         return self._looker.parts(pid, worker, master_pid)
+
+    def inner_pids(self, master_pid: int) -> dict[int, int]:
+        """Read from NSpid: another one only in a container that is watched from outside."""
+        try:
+            if read_inner_pid(master_pid) == master_pid:
+                return {}
+            pids = (master_pid, *read_children(master_pid))
+        except (ProcessLookupError, PermissionError):
+            return {}
+        inner = {}
+        for pid in pids:
+            try:
+                inner[read_inner_pid(pid)] = pid
+            except (ProcessLookupError, PermissionError):
+                continue
+        return inner
 
     def forget(self, worker: WorkerId) -> None:
         """Drop open files and remembered CPU times."""

@@ -141,6 +141,7 @@ class LiveCollector:
         self._of_the_dead: list[_Hang] = []
         self._log: LiveLog | None = None
         self._log_file: str | None = None
+        self._outer_pids: dict[int, int] = {}
         self._stop_reason: str | None = None
         self._said: set[tuple[str, int]] = set()
         try:
@@ -588,8 +589,25 @@ class LiveCollector:
             poll_s=TICK_S,
             boots=self._boots,
             masters=self._master_starts,
+            translate=self._with_outer_pids,
         )
         return None
+
+    def _with_outer_pids(self, event: Event) -> Event:
+        """Turn the pids of a container's log into those seen from here."""
+        inner = event.worker.pid if event.worker is not None else event.master_pid
+        if inner is not None and (inner not in self._outer_pids or isinstance(event, WorkerBooted)):
+            # A new worker's first line mostly comes before the next sample.
+            for master_pid in self._masters:
+                self._outer_pids.update(self._host.inner_pids(master_pid))
+        if not self._outer_pids:
+            return event
+        worker, master_pid_or_none = event.worker, event.master_pid
+        if worker is not None and worker.pid in self._outer_pids:
+            worker = dataclasses.replace(worker, pid=self._outer_pids[worker.pid])
+        if master_pid_or_none is not None:
+            master_pid_or_none = self._outer_pids.get(master_pid_or_none, master_pid_or_none)
+        return dataclasses.replace(event, worker=worker, master_pid=master_pid_or_none)
 
     def _boots(self) -> dict[int, datetime]:
         return {

@@ -48,7 +48,10 @@ class LineParser(Protocol):
 
 
 class LiveLog:
-    """Turns a tail into events. `boots` gives the start time of each worker that lives now, by pid."""
+    """Turns a tail into events. `boots` and `masters` give the start time of what lives now, by pid.
+
+    `translate` turns the pids of the log into those that are seen from here (containers).
+    """
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class LiveLog:
         poll_s: float,
         boots: Callable[[], dict[int, datetime]],
         masters: Callable[[], dict[int, datetime]],
+        translate: Callable[[Event], Event] = lambda event: event,
     ) -> None:
         self._tail = tail
         self._parser = parser
@@ -68,6 +72,7 @@ class LiveLog:
         self._poll_s = poll_s
         self._boots = boots
         self._masters = masters
+        self._translate = translate
         self._quiet_since_s = 0.0
         self._held = False
         self._said_vanished = False
@@ -81,7 +86,7 @@ class LiveLog:
             self._quiet_since_s, self._held = now_s, True
         elif self._held and now_s - self._quiet_since_s >= QUIET_BEFORE_FLUSH_S:
             self._held = False
-            events += [self._dated(event) for event in self._parser.flush()]
+            events += self._flushed()
         if self._tail.vanished and not self._said_vanished:
             events.append(
                 CollectionGap(
@@ -98,13 +103,16 @@ class LiveLog:
     def close(self) -> list[Event]:
         """Give what is left at the end of the observation."""
         events = self._events_of(self._tail.poll()) + self._events_of(self._tail.close())
-        return events + [self._dated(event) for event in self._parser.flush()]
+        return events + self._flushed()
+
+    def _flushed(self) -> list[Event]:
+        return [self._dated(self._translate(event)) for event in self._parser.flush()]
 
     def _events_of(self, lines: Sequence[TailLine]) -> list[Event]:
         events: list[Event] = []
         old: list[Event] = []
         for line in lines:
-            parsed = self._parser.feed(line.text, line.number)
+            parsed = [self._translate(event) for event in self._parser.feed(line.text, line.number)]
             if line.old:
                 old += parsed
             else:

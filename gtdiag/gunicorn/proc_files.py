@@ -83,6 +83,18 @@ def read_children(pid: int) -> tuple[int, ...]:
     return tuple(children)
 
 
+def read_inner_pid(pid: int) -> int:
+    """The pid a process knows itself by: another one than `pid` in a container that is looked at from outside.
+
+    The last number of NSpid (proc(5), Linux 4.1); `pid` itself where the kernel does not tell.
+    Raises ProcessLookupError when the process is gone.
+    """
+    for line in _read(f"/proc/{pid}/status", pid).splitlines():
+        if line.startswith(b"NSpid:"):
+            return int(line.split()[-1])
+    return pid
+
+
 def read_parents() -> dict[int, int]:
     """Every process of the host and its parent."""
     parents: dict[int, int] = {}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -375,6 +377,22 @@ def test_standard_input_is_tailed(environment_21: Environment, applications: Pat
     os.close(reader)
     os.close(writer)
     assert pids(of(WorkerTimedOut, events)) == [worker]
+
+
+def test_a_pid_namespace_seen_from_outside(environment_21: Environment, applications: Path) -> None:
+    """As a container looked at from its host: gunicorn is pid 1 in there, and logs the pids of in there."""
+    apart = ["unshare", "--pid", "--fork"]
+    if shutil.which("unshare") is None or subprocess.run([*apart, "true"], check=False).returncode != 0:
+        pytest.skip("needs unshare (util-linux) and the right to make a pid namespace")
+    command = [*apart, str(environment_21.gunicorn)]
+    with serving(environment_21, "hangs", applications, timeout_s=3, command=command) as gunicorn:
+        [master_pid] = gunicorn.worker_pids()
+        events = watch_until(LiveCollector(master_pid), lambda seen: bool(of(WorkerTimedOut, seen)))
+    assert "Booting worker with pid: 1\n" not in gunicorn.log_text()
+    assert f"({master_pid})" not in gunicorn.log_text(), "the log does not know the outer pid"
+    [timed_out] = of(WorkerTimedOut, events)
+    assert timed_out.master_pid == master_pid
+    assert timed_out.worker.pid in pids(of(HeartbeatSample, events))
 
 
 def test_a_stop_from_a_signal_handler(newest_environment: Environment, applications: Path) -> None:

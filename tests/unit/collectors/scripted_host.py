@@ -92,6 +92,7 @@ class ScriptedHost:
         self.denied = False
         self.forgotten: list[WorkerId] = []
         self.closed = False
+        self.inner: dict[int, int] = {}
 
     def started_at_s(self, pid: int) -> float:
         return self._master(pid).started_at_s
@@ -149,6 +150,9 @@ class ScriptedHost:
 
     def look_parts(self, pid: int, worker: WorkerId | None, master_pid: int) -> tuple[LookPart, ...]:
         return (lambda: self._look(pid, worker, master_pid),)
+
+    def inner_pids(self, master_pid: int) -> dict[int, int]:
+        return self.inner
 
     def forget(self, worker: WorkerId) -> None:
         self.forgotten.append(worker)

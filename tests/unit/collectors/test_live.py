@@ -340,6 +340,16 @@ def test_a_step_of_the_start_up_in_the_log_is_followed_by_a_look(tmp_path: Path)
     assert any(1012.3 <= look <= 1012.8 for look in scene.looks_at(7)), scene.looks_at(7)
 
 
+def test_the_pids_of_a_containers_log_are_turned_into_those_seen_from_here(tmp_path: Path) -> None:
+    log = tmp_path / "gunicorn.log"
+    log.write_text("[2026-01-02 03:16:39 +0000] [1] [CRITICAL] WORKER TIMEOUT (pid:12)\n")
+    scene = Scene(healthy(7))
+    scene.host.inner = {1: MASTER, 12: 7}
+    [timed_out] = of(WorkerTimedOut, scene.watch(for_s=1, log=os.fspath(log)))
+    assert timed_out.worker is not None
+    assert (timed_out.worker.pid, timed_out.master_pid) == (7, MASTER)
+
+
 def test_old_log_lines_of_the_living_are_used(tmp_path: Path) -> None:
     log = tmp_path / "gunicorn.log"
     log.write_text("[2026-01-02 03:15:50 +0000] [7] [INFO] Booting worker with pid: 7\n")
