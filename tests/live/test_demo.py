@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
+import uuid
 
 import psutil
 import pytest
@@ -18,7 +19,13 @@ pytestmark = [pytest.mark.live, pytest.mark.slow]
 DEMO = REPOSITORY / "examples" / "startup_contention" / "demo.py"
 
 
-def start_demo(*options: str) -> subprocess.Popen[str]:
+@pytest.fixture
+def mark() -> str:
+    """What only this demo's processes have in their environment."""
+    return uuid.uuid4().hex
+
+
+def start_demo(mark: str, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, os.fspath(DEMO), "--gunicorn", "27.0.1", *options],
         stdin=subprocess.DEVNULL,
@@ -27,34 +34,35 @@ def start_demo(*options: str) -> subprocess.Popen[str]:
         text=True,
         encoding="utf-8",
         cwd=REPOSITORY,
+        env={**os.environ, "DEMO_TEST": mark},
         start_new_session=True,
     )
 
 
-def processes_of_the_demo() -> list[str]:
-    """What runs from the demo's folder or environment; the demo itself is awaited before."""
+def processes_of_the_demo(mark: str) -> list[str]:
+    """What the demo started and still runs."""
     found = []
-    for process in psutil.process_iter(["cmdline"]):
-        command = " ".join(process.info["cmdline"] or [])
-        if os.fspath(Path(".cache", "demo")) in command or os.fspath(DEMO.parent) in command:
-            found.append(command)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("DEMO_TEST") == mark:
+                found.append(" ".join(process.cmdline()))
     return found
 
 
 @pytest.mark.xdist_group("demo")
-def test_demo_names_the_call() -> None:
-    with start_demo("--for", "14") as demo:
+def test_demo_names_the_call(mark: str) -> None:
+    with start_demo(mark, "--for", "14") as demo:
         output, _ = demo.communicate(timeout=150)
     assert demo.returncode == 0, output
     assert "4 of 4 workers" in output
     assert "verify_database_migrations" in output
     assert "never times out" in output
-    assert processes_of_the_demo() == []
+    assert processes_of_the_demo(mark) == []
 
 
 @pytest.mark.xdist_group("demo")
-def test_interrupt_cleans_up() -> None:
-    with start_demo() as demo:
+def test_interrupt_cleans_up(mark: str) -> None:
+    with start_demo(mark) as demo:
         assert demo.stdout is not None
         while "is blocked in" not in (line := demo.stdout.readline()):
             assert line, "the demo ended before it showed anything"
@@ -62,4 +70,4 @@ def test_interrupt_cleans_up() -> None:
         output, _ = demo.communicate(timeout=30)
     assert demo.returncode == 130
     assert "gunicorn 27.0.1, master pid" in output, "gtdiag prints its report all the same"
-    assert processes_of_the_demo() == []
+    assert processes_of_the_demo(mark) == []
