@@ -559,6 +559,7 @@ class LiveCollector:
         if self._log_option == "none":
             return None
         tail: FileTail | PipeTail
+        gap: CollectionGap | None = None
         if self._log_option == "-":
             descriptor = self._stdin_descriptor if self._stdin_descriptor is not None else sys.stdin.fileno()
             tail, self._log_file = PipeTail(descriptor), "-"
@@ -570,8 +571,8 @@ class LiveCollector:
                 facts.text("errorlog") if facts else None,
                 facts.text("chdir") if facts else None,
             )
-            if location.path is None:
-                return CollectionGap(
+            if location.why:
+                gap = CollectionGap(
                     origin=Origin("log"),
                     at=self._clock.now(),
                     resolution_s=SAMPLE_RESOLUTION_S,
@@ -580,6 +581,8 @@ class LiveCollector:
                     why=location.why,
                     hint=location.hint,
                 )
+            if location.path is None:
+                return gap
             tail, self._log_file = FileTail(location.path), location.shown
         self._log = LiveLog(
             tail,
@@ -591,7 +594,7 @@ class LiveCollector:
             masters=self._master_starts,
             translate=self._with_outer_pids,
         )
-        return None
+        return gap
 
     def _with_outer_pids(self, event: Event) -> Event:
         """Turn the pids of a container's log into those seen from here."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from gtdiag.gunicorn.settings import in_process_root
 
 CONTAINER_ID = re.compile(r"(?:^|[/:-])([0-9a-f]{64})(?:\.scope)?(?:$|/)")
+OPEN_FLAGS = re.compile(r"^flags:\s*([0-7]+)", re.MULTILINE)
 POD = re.compile(r"kubepods")
 STANDARD_ERROR, STANDARD_OUTPUT = 2, 1
 JOURNAL = "journalctl -o json -f _PID={pid}"
@@ -20,7 +21,7 @@ JOURNAL = "journalctl -o json -f _PID={pid}"
 class LogLocation:
     """Where to read the log. `path` opens it from here, `shown` is what a person calls it.
 
-    `path` is None where it cannot be tailed; `why` and `hint` then say so.
+    `path` is None where it cannot be tailed; `why` and `hint` then say so. With a path, `why` says that it is a guess.
     """
 
     path: Path | None
@@ -43,6 +44,15 @@ def find_log(pid: int, error_log: str | None, chdir: str | None = None) -> LogLo
         if location.path is not None:
             return location
         reasons.append(location)
+    appended = _appended_files(pid)
+    if len(appended) == 1:
+        # A logging configuration (--log-config) opens its files itself; with several, guessing could be wrong.
+        return LogLocation(
+            path=_plain(Path(f"/proc/{pid}/root{appended[0]}"), pid),
+            shown=appended[0],
+            why=f"{reasons[0].why}; {appended[0]}, the only file the master appends to, is taken for its log",
+            hint=reasons[0].hint,
+        )
     return reasons[0]
 
 
@@ -59,7 +69,6 @@ def _named_file(pid: int, error_log: str, chdir: str | None) -> LogLocation:
         started_in = _started_in(pid)
         if started_in:
             candidates.append(Path(f"/proc/{pid}/root{started_in}") / error_log)
-    open_files = _open_file_targets(pid)
     for candidate in candidates:
         try:
             if candidate.is_file():
@@ -72,7 +81,7 @@ def _named_file(pid: int, error_log: str, chdir: str | None) -> LogLocation:
             continue
     if denied:
         return _unreadable(pid, error_log)
-    for target in open_files:
+    for _, target in _open_files(pid):
         if target.endswith("/" + error_log.rsplit("/", 1)[-1]):
             path = Path(f"/proc/{pid}/root{target}")
             if path.is_file() and os.access(path, os.R_OK):
@@ -151,18 +160,35 @@ def _unreadable(pid: int, shown: str) -> LogLocation:
     )
 
 
-def _open_file_targets(pid: int) -> list[str]:
+def _appended_files(pid: int) -> list[str]:
+    """The files that the master has open for appending, access logs left out."""
+    found = set()
+    for name, target in _open_files(pid):
+        if "access" in target.lower() or not target.startswith("/") or target.endswith(" (deleted)"):
+            continue
+        try:
+            flags = OPEN_FLAGS.search(Path(f"/proc/{pid}/fdinfo/{name}").read_text())
+            path = Path(f"/proc/{pid}/root{target}")
+            if flags and int(flags[1], 8) & os.O_APPEND and path.is_file() and os.access(path, os.R_OK):
+                found.add(target)
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def _open_files(pid: int) -> list[tuple[str, str]]:
+    """Descriptor and target of all that the master has open."""
     try:
         names = os.listdir(f"/proc/{pid}/fd")  # noqa: PTH208
     except OSError:
         return []
-    targets = []
+    files = []
     for name in names:
         try:
-            targets.append(os.readlink(f"/proc/{pid}/fd/{name}"))  # noqa: PTH115
+            files.append((name, os.readlink(f"/proc/{pid}/fd/{name}")))  # noqa: PTH115
         except OSError:
             continue
-    return targets
+    return files
 
 
 def _started_in(pid: int) -> str | None:

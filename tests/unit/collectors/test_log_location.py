@@ -91,3 +91,28 @@ def test_a_named_log_that_is_nowhere(tmp_path: Path) -> None:
     assert location.path is None
     assert "missing.log" in location.why
     assert "--log PATH" in location.hint
+
+
+APPENDING = "import sys; files = [open(name, 'a') for name in sys.argv[1:]]; print('ready', flush=True); input()"
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [(["app.log", "access.log"], "app.log"), (["one.log", "two.log"], None), (["access.log"], None)],
+)
+def test_the_only_file_that_a_logging_configuration_appends_to(
+    tmp_path: Path, names: list[str], expected: str | None
+) -> None:
+    paths = [os.fspath(tmp_path / name) for name in names]
+    with subprocess.Popen(
+        [sys.executable, "-c", APPENDING, *paths],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        location = find_log(child.pid, "-")
+        child.communicate(b"\n")
+    assert location.path == (None if expected is None else tmp_path / expected)
+    assert ("is taken for its log" in location.why) is (expected is not None), "a guess is said to be one"
