@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import click
 
 from gtdiag.cli.environment import describe_environment, option
-from gtdiag.cli.observation import conclude, fold
+from gtdiag.cli.observation import Observation, conclude, fold
 from gtdiag.cli.parameter_types import moment
 from gtdiag.cli.report_options import ReportOptions, report_options
 from gtdiag.cli.time_window import keep_window
@@ -60,28 +61,33 @@ def analyze(
       kubectl logs POD | gtdiag analyze -
       gtdiag analyze --fail-on boot_failure,restart_loop ci.log
     """
-    events = _events_of(files, since, until, timeout)
-    return conclude(fold(events), report_options)
+    from gtdiag.recording.reader import is_recording
+
+    recordings = [file for file in files if file != "-" and is_recording(file)]
+    if not recordings:
+        return conclude(fold(_events_of_logs(files, since, until, timeout)), report_options)
+    if len(files) > 1:
+        raise UsageError(f"{recordings[0]} is a recording; a recording is analyzed by itself", hint="give one FILE")
+    if since is not None or until is not None or timeout is not None:
+        raise UsageError("--since, --until and --timeout are for logs; a recording knows its times", hint="omit them")
+    return conclude(_read_again(recordings[0]), report_options)
 
 
-def _events_of(
+def _read_again(recording: str) -> Observation:
+    """The report of the watch that made the recording; only its source says that it was read again."""
+    from gtdiag.recording.reader import read_recording
+
+    observation = fold(read_recording(recording))
+    source = replace(observation.report.source, kind="recording", files=(recording,))
+    return replace(observation, report=replace(observation.report, source=source))
+
+
+def _events_of_logs(
     files: tuple[str, ...],
     since: datetime | timedelta | None,
     until: datetime | timedelta | None,
     timeout_s: float | None,
 ) -> Iterator[Event]:
-    from gtdiag.recording.reader import is_recording, read_recording
-
-    recordings = [file for file in files if file != "-" and is_recording(file)]
-    if recordings:
-        if len(files) > 1:
-            raise UsageError(f"{recordings[0]} is a recording; a recording is analyzed by itself", hint="give one FILE")
-        if since is not None or until is not None or timeout_s is not None:
-            raise UsageError(
-                "--since, --until and --timeout are for logs; a recording knows its times", hint="omit them"
-            )
-        return read_recording(recordings[0])
-
     from gtdiag.collectors.log_files import collect_log_events
 
     back_since = since if isinstance(since, timedelta) else None
