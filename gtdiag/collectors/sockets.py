@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import os
 import re
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from gtdiag.collectors.unix_peers import read_unix_peers
 from gtdiag.model.stacks import Connection
 
 TCP_STATES = {
@@ -34,7 +36,7 @@ LONGEST_TABLE_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One socket of a kernel table. For unix sockets `local` is the path, and `peer` is None."""
+    """One socket of a kernel table. For unix sockets `local` and `peer` are paths; the table itself has no peers."""
 
     family: str
     local: str
@@ -45,14 +47,20 @@ class TableRow:
 
 
 def read_connections(pid: int) -> tuple[Connection, ...]:
-    """Read a process's connections; its listeners and unnamed unix sockets are left out.
+    """Read a process's connections; its listeners and its socket pairs without any name are left out.
 
     Raises ProcessLookupError when it is gone, PermissionError when its descriptors may not be read.
     """
     inodes = read_socket_inodes(pid)
     if not inodes:
         return ()
-    return join_connections(inodes, read_tables(pid, inodes))
+    rows, unix_names = read_tables(pid, inodes)
+    if any(row.family == "unix" and not row.local for row in rows.values()):
+        peers = read_unix_peers(pid)
+        for inode, row in rows.items():
+            if row.family == "unix" and not row.local:
+                rows[inode] = dataclasses.replace(row, peer=unix_names.get(peers.get(inode, 0)))
+    return join_connections(inodes, rows)
 
 
 def read_socket_inodes(pid: int) -> dict[int, int]:
@@ -73,9 +81,10 @@ def read_socket_inodes(pid: int) -> dict[int, int]:
     return inodes
 
 
-def read_tables(pid: int, inodes: Mapping[int, int]) -> dict[int, TableRow]:
-    """The rows of the process's network namespace that belong to `inodes`."""
+def read_tables(pid: int, inodes: Mapping[int, int]) -> tuple[dict[int, TableRow], dict[int, str]]:
+    """The rows of the process's network namespace that belong to `inodes`, and the names of all unix sockets there."""
     rows: dict[int, TableRow] = {}
+    unix_names: dict[int, str] = {}
     for name, parse in (("tcp", parse_tcp), ("tcp6", parse_tcp6), ("unix", parse_unix)):
         try:
             with open(f"/proc/{pid}/net/{name}", "rb") as file:  # noqa: PTH123
@@ -85,7 +94,9 @@ def read_tables(pid: int, inodes: Mapping[int, int]) -> dict[int, TableRow]:
         for row in parse(text):
             if row.inode in inodes:
                 rows[row.inode] = row
-    return rows
+            if row.family == "unix" and row.local:
+                unix_names[row.inode] = row.local
+    return rows, unix_names
 
 
 def join_connections(inodes: Mapping[int, int], rows: Mapping[int, TableRow]) -> tuple[Connection, ...]:
@@ -104,7 +115,7 @@ def join_connections(inodes: Mapping[int, int], rows: Mapping[int, TableRow]) ->
             inode=row.inode,
         )
         for row in sorted(own, key=lambda row: inodes[row.inode])
-        if row.state != "LISTEN" and (row.family != "unix" or row.local)
+        if row.state != "LISTEN" and (row.family != "unix" or row.local or row.peer)
     )
 
 

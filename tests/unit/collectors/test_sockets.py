@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from gtdiag.collectors.sockets import (
     parse_unix,
     read_connections,
 )
+from gtdiag.collectors.unix_peers import parse_answers
 
 little_endian = pytest.mark.skipif(sys.byteorder != "little", reason="table captured on a little-endian machine")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -93,3 +95,26 @@ def test_real_sockets() -> None:
 def test_a_process_that_is_gone() -> None:
     with pytest.raises(ProcessLookupError):
         read_connections(2**22 + 1)
+
+
+@linux
+def test_a_unix_client_is_told_by_its_peer(tmp_path: Path) -> None:
+    path = os.fspath(tmp_path / ".s.PGSQL.5432")
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+        server.bind(path)
+        server.listen()
+        client.connect(path)
+        accepted, _ = server.accept()
+        left, right = socket.socketpair()
+        with accepted, left, right:
+            connections = {connection.fd: connection for connection in read_connections(os.getpid())}
+            numbers = client.fileno(), accepted.fileno(), server.fileno(), left.fileno(), right.fileno()
+    calling, served, *others = numbers
+    assert (connections[calling].peer, connections[calling].outgoing) == (path, True)
+    assert connections[served].outgoing is False
+    assert not set(others) & set(connections), "a listener and a socket pair are nobody's connection"
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 8, b"\xff" * 64, b"\x10\0\0\0\x14\0" + b"\0" * 10])
+def test_answers_that_make_no_sense(data: bytes) -> None:
+    assert parse_answers(data)[0] == {}
