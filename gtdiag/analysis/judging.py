@@ -133,11 +133,14 @@ class Judge:
             killed_by = KilledBy.KERNEL_OOM
         if resolved_at is not None:
             killed_by = KilledBy.NONE
-        words = f"worker {life.pid} sent no heartbeat" + (f" for {seconds_in_words(timeout_s)}" if timeout_s else "")
-        if phase is Phase.STARTUP:
-            words += " since it booted"
-        if blocked is not None:
-            words += f"; it was blocked in {describe_blocked(blocked)}"
+        words = f"worker {life.pid} timed out"
+        words += f" after {seconds_in_words(timeout_s)} without a heartbeat" if timeout_s else ""
+        words += " in its start-up" if phase is Phase.STARTUP else ""
+        words += (
+            f"; it was blocked in {describe_blocked(blocked)}"
+            if blocked is not None
+            else "; the evidence here does not show what it was blocked in"
+        )
         evidence = self._evidence(life, blocked)
         if not life.timed_out:
             evidence = (

@@ -296,7 +296,8 @@ def _classify_by_kernel(evidence: LookEvidence, below: tuple[OwnedFrame, ...], h
     library = entry.package if entry else None
     library_call = entry.frame.function if entry else None
     if how is How.LOG_TRACEBACK:
-        return _Classified(Category.UNKNOWN, library, library_call, "unknown", None, Confidence.LOW)
+        # The call is certain, the worker was interrupted in it; what kind of call it is, the frames do not tell.
+        return _Classified(Category.UNKNOWN, library, library_call, "unknown", None, Confidence.MEDIUM)
     if active:
         return _Classified(Category.CPU, library, library_call, "cpu", "cpu.running", Confidence.HIGH)
     wait = match_kernel_wait(evidence.kernel_function) if how is How.THREAD else None

@@ -79,7 +79,7 @@ def _startup_sentences(
         sentences.append(text + _since_boot(main, workers, facts, silent is not None) + ".")
     else:
         sentences += _incident_sentences(
-            [i for i in incidents if i.phase is Phase.STARTUP or i.kind is IncidentKind.WORKER_TIMEOUT]
+            [i for i in incidents if i.kind in (IncidentKind.WORKER_TIMEOUT, IncidentKind.STARTUP_HANG)]
         )
     if silent:
         version = f"gunicorn {facts.version}" if facts.version else "this gunicorn"

@@ -69,7 +69,8 @@ def _last_name(qualified: str | None) -> str | None:
 
 def describe_blocked(blocked: Blocked) -> str:
     """The call and what it waits for: "verify_migrations (database: asyncpg connect to 10.0.3.7:5432, ESTABLISHED)"."""
-    return f"{name_call(blocked)} ({describe_wait(blocked)})"
+    wait = describe_wait(blocked)
+    return name_call(blocked) + (f" ({wait})" if wait != Category.UNKNOWN.value else "")
 
 
 def count_of(number: int, word: str) -> str:

@@ -177,6 +177,7 @@ def test_the_report_of_a_watch_and_of_its_recording_are_the_same(hanging: Gunico
     recording = os.fspath(tmp_path / "watch.jsonl")
     live = run_gtdiag("watch", str(hanging.pid), "--for", "3s", "--record", recording, "--format", "json").report()
     saved = run_gtdiag("analyze", recording, "--format", "json").report()
+    assert (live.pop("source")["kind"], saved.pop("source")["kind"]) == ("live", "recording")
     assert saved == live
 
 
