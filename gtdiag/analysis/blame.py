@@ -45,8 +45,9 @@ class BlameTally:
         self._calls: dict[_CallKey, _CallTally] = {}
         self._first_at: datetime | None = None
         self._last: tuple[datetime, _CallKey | None] | None = None
-        self._run_key: _CallKey | None = None
-        self._run_looks = 0
+        self._run: dict[_CallKey, int] = {}
+        """The calls of the latest unbroken run of looks at one category, with the number of looks at each."""
+        self._run_from: datetime | None = None
         self.looks = 0
 
     def add(self, look: Look | None, at: datetime | None) -> None:
@@ -61,16 +62,18 @@ class BlameTally:
             tally.count += 1
             tally.look = _richer(tally.look, look)
         self.looks += 1
-        self._run_looks = self._run_looks + 1 if key == self._run_key else 1
-        self._run_key = key
+        if key is None or all(seen[2] is not key[2] for seen in self._run):
+            self._run, self._run_from = {}, at
+        if key is not None and (key in self._run or len(self._run) < _MAX_CALLS):
+            self._run[key] = self._run.get(key, 0) + 1
         if at is not None:
             self._pass_time(at, key)
 
     def conclude(self, end: datetime | None) -> Blocked | None:
         """The call that held the worker until `end`; None if no look saw one.
 
-        That is the one it was in for most of the time looked at, or one that it waited in at last, when it had done so
-        for a while: a start-up that imports for 20 s and then waits for a database is ended by the wait.
+        That is the one it was in at last, when it had been in it for a while: a start-up that imports for 20 s and then
+        waits for a database is ended by the wait. Otherwise the one that took most of the time looked at.
         """
         if not self._calls:
             return None
@@ -81,9 +84,10 @@ class BlameTally:
         if observed_s < _SHORTEST_OBSERVATION_S:
             observed_s = 0.0  # one look is a moment: it says what, not for how long
         weights = {key: seconds[key] + 0.001 * self._calls[key].count for key in seconds}
-        total = sum(weights.values())
-        path, share = self._last_wait(weights, total) or _dominant_path(weights, total)
-        members = {key: weight for key, weight in weights.items() if key[0][: len(path)] == path}
+        at_last = self._run_at_last(observed_s, end)
+        path, share = _dominant_path(at_last or weights)
+        considered = weights if at_last is None else {key: weights[key] for key in at_last if key in weights}
+        members = {key: weight for key, weight in considered.items() if key[0][: len(path)] == path}
         leading = max(members, key=lambda key: members[key])
         blocked = self._blocked_in(leading, path)
         blocked_s = sum(seconds[key] for key in members)
@@ -112,15 +116,17 @@ class BlameTally:
         ]
         return tuple(sorted(others, key=lambda other: -other[1]))
 
-    def _last_wait(self, weights: dict[_CallKey, float], total: float) -> tuple[tuple[str, ...], float] | None:
-        key = self._run_key
-        if key is None or key not in weights or self._run_looks < 2 or key[2] not in _WAITING:
+    def _run_at_last(self, observed_s: float, end: datetime | None) -> dict[_CallKey, float] | None:
+        """The calls of the run that the worker was in at last, by looks, if it was long enough to be the cause."""
+        looks = sum(self._run.values())
+        until = max(filter(None, (end, self._last[0] if self._last else None)), default=None)
+        if looks < 2 or self._run_from is None or until is None or not observed_s:
             return None
-        share = weights[key] / total
-        if share < threshold("last_wait_share"):
+        share = (until - self._run_from).total_seconds() / observed_s
+        waits = all(key[2] in _WAITING for key in self._run)
+        if share < threshold("last_wait_share" if waits else "last_run_share"):
             return None
-        # Enough of the time, but not all: as sure as if it had been the dominant one.
-        return key[0], max(share, threshold("dominant_share"))
+        return {key: float(count) for key, count in self._run.items() if key in self._calls} or None
 
     def in_event_loop(self) -> bool:
         """Whether most looks saw a synchronous call inside the event loop."""
@@ -170,8 +176,9 @@ class BlameTally:
         )
 
 
-def _dominant_path(weights: dict[_CallKey, float], total: float) -> tuple[tuple[str, ...], float]:
-    """The longest application path that holds the dominant share of the time; else the heaviest single path."""
+def _dominant_path(weights: dict[_CallKey, float]) -> tuple[tuple[str, ...], float]:
+    """The longest application path that holds the dominant share of the time, and that share; else the heaviest one."""
+    total = sum(weights.values())
     by_prefix: dict[tuple[str, ...], float] = {}
     for key, weight in weights.items():
         for length in range(1, len(key[0]) + 1):

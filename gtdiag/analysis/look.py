@@ -303,7 +303,13 @@ def _classify_by_kernel(evidence: LookEvidence, below: tuple[OwnedFrame, ...], h
     wait = match_kernel_wait(evidence.kernel_function) if how is How.THREAD else None
     if wait in ("sleep", "child", "file_lock", "disk"):
         return _Classified(
-            _CATEGORY_BY_KERNEL_WAIT[wait], library, library_call, wait, f"kernel.{wait}", Confidence.MEDIUM
+            _CATEGORY_BY_KERNEL_WAIT[wait],
+            library,
+            library_call,
+            wait,
+            f"kernel.{wait}",
+            # A thread asleep, or waiting for its child or a file lock, is just that; "disk" may be a pipe or a page.
+            Confidence.MEDIUM if wait == "disk" else Confidence.HIGH,
         )
     if wait in ("socket", "poll") or how is not How.THREAD:
         peer = _only_peer(evidence.connections)
