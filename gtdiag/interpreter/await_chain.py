@@ -125,6 +125,10 @@ class AwaitChainReader:
         chain.driver = address
         return self._field(address, info, self._layout.coro, "_coro")
 
+    def coroutine_of(self, address: int) -> int:
+        """What a task runs (0 where it has none any more)."""
+        return self._field(address, self._objects.type_of(address), self._layout.coro, "_coro")
+
     # The chain
 
     def read_task(self, address: int) -> AwaitChain:

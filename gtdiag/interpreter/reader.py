@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from gtdiag.interpreter.frames import FrameFamily, FrameReader
 from gtdiag.interpreter.layout import Layout, known_versions, read_layout
 from gtdiag.interpreter.memory import ProcessMemory
 from gtdiag.interpreter.objects import ObjectReader, Simple
+from gtdiag.interpreter.requests_in_flight import RequestReader, RequestSeen
 from gtdiag.interpreter.tasks import SuspendedReading, TaskReader
 from gtdiag.interpreter.threads import ThreadReader
 from gtdiag.model.stacks import ThreadStack
@@ -145,6 +147,7 @@ class Interpreter:
         self._threads = ThreadReader(self._objects, self._frames, runtime_address)
         chains = AwaitChainReader(self._objects, self._frames, self._threads)
         self._tasks = TaskReader(self._objects, self._frames, self._threads, chains)
+        self._requests = RequestReader(self._objects, self._frames, self._threads, self._tasks.coroutines)
         self.pid = memory.pid
         self.version = version
 
@@ -194,6 +197,29 @@ class Interpreter:
         """
         self._begin()
         return self._tasks.read(max_tasks, max_seconds)
+
+    def read_requests(self, *, with_query_values: bool = False, max_seconds: float = 0.5) -> tuple[RequestSeen, ...]:
+        """The requests that a gunicorn worker is handling; empty in any other process.
+
+        Only what two reads agree on is given: a request that ends meanwhile is left out. Raises
+        `InterpreterGoneError` when the process has ended.
+        """
+        reads: list[tuple[RequestSeen, ...]] = []
+        for _ in range(2):
+            self._begin()
+            try:
+                reads.append(self._requests.read(self.pid, max_seconds / 2, with_query_values=with_query_values))
+            except InconsistentReadError:
+                return ()
+            if not reads[0]:
+                return ()
+        again = {seen.key: seen for seen in reads[1]}
+        # Which thread runs it may change from one read to the next; what the request is does not.
+        return tuple(
+            again[seen.key]
+            for seen in reads[0]
+            if seen.key in again and replace(seen, on_main_thread=again[seen.key].on_main_thread) == again[seen.key]
+        )
 
     def read_module_string(self, module: str, attribute: str) -> str | None:
         """A string in an imported module, such as gunicorn's `__version__`; None where there is none."""
