@@ -12,6 +12,8 @@ _FIRST_ARTIFICIAL_OWNER = 3
 """FRAME_OWNED_BY_CSTACK (3.12) and what came after it: entry frames of the evaluation loop, no Python code."""
 _MAX_STACK_SLOTS = 20_000
 _CODE_UNIT_BYTES = 2
+_FRAME_OBJECT_FRAME = 24
+"""PyFrameObject.f_frame, 3.11 and later (pycore_frame.h)."""
 _FRAME_WORDS_TO_KEEP = 8
 """Of a coroutine that never began: enough to hold its code and its instruction."""
 _RESUME_PLACE_MASK = 3
@@ -78,7 +80,16 @@ class EmbeddedFrames:
         holder = thread_state
         if layout.thread.cframe is not None:
             holder = memory.u64(thread_state + layout.thread.cframe)
-        frame = memory.u64(holder + layout.thread.current_frame) if holder else 0
+        return self._stack_from(memory.u64(holder + layout.thread.current_frame) if holder else 0)
+
+    def object_stack(self, frame_object: int) -> list[RawFrame]:
+        """The frames from a frame object outwards, innermost first."""
+        if self._objects.type_of(frame_object).name != "frame":
+            raise InconsistentReadError(f"no frame at {frame_object:#x}")
+        return self._stack_from(self._memory.u64(frame_object + _FRAME_OBJECT_FRAME))
+
+    def _stack_from(self, frame: int) -> list[RawFrame]:
+        layout, memory = self._layout, self._memory
         frames: list[RawFrame] = []
         seen: set[int] = set()
         while frame and len(frames) < MAX_STACK_FRAMES:

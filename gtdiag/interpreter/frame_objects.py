@@ -91,8 +91,11 @@ class FrameObjects:
 
     def thread_stack(self, thread_state: int) -> list[RawFrame]:
         """The frames a thread is running, innermost first."""
-        memory = self._memory
-        frame = memory.u64(thread_state + self._layout.thread.current_frame)
+        return self.object_stack(self._memory.u64(thread_state + self._layout.thread.current_frame))
+
+    def object_stack(self, frame_object: int) -> list[RawFrame]:
+        """The frames from a frame object outwards, innermost first."""
+        memory, frame = self._memory, frame_object
         frames: list[RawFrame] = []
         seen: set[int] = set()
         while frame and len(frames) < MAX_STACK_FRAMES:

@@ -78,6 +78,10 @@ class FrameFamily(Protocol):
         """The frames a thread is running, innermost first."""
         ...
 
+    def object_stack(self, frame_object: int) -> list[RawFrame]:
+        """The frames from a frame object outwards, innermost first."""
+        ...
+
     def local_slots(self, frame: RawFrame, count: int) -> tuple[int, ...]:
         """The first `count` words of a frame's local variables."""
         ...
@@ -138,6 +142,10 @@ class FrameReader:
     def generator(self, address: int, witnesses: Witnesses) -> GeneratorFrame:
         """The frame of a coroutine, generator or async generator; what was read is added to `witnesses`."""
         return self._family.generator(address, witnesses)
+
+    def object_stack(self, frame_object: int) -> list[RawFrame]:
+        """The frames from a frame object (PyFrameObject) outwards, outermost first, as one read finds them."""
+        return self._family.object_stack(frame_object)[::-1]
 
     def stable_stack(self, thread_state: int) -> tuple[list[RawFrame], bool]:
         """A thread's frames, outermost first, and whether two reads in a row agreed on all of them.

@@ -23,6 +23,9 @@ class RuntimeLayout:
     interpreter_next: int
     interpreter_modules: int
     interpreter_threads_head: int
+    gc_generations: int | None = None
+    """The collector's three generations, in PyInterpreterState; from _PyRuntimeState where `gc_in_runtime` (3.8)."""
+    gc_in_runtime: bool = False
 
 
 @dataclass(frozen=True, slots=True)
