@@ -9,8 +9,8 @@ from typing import Protocol, TextIO
 
 from gtdiag.cli.terminal import is_ascii_only, wants_colour
 from gtdiag.model.events import Event
-from gtdiag.model.report import Report
-from gtdiag.renderers.event_lines import render_blocked_line, render_event_line
+from gtdiag.model.report import IncidentKind, Report
+from gtdiag.renderers.event_lines import render_blocked_line, render_event_line, render_incident_line
 from gtdiag.renderers.redaction import redact_text
 from gtdiag.renderers.report_strings import map_strings
 
@@ -19,6 +19,10 @@ REFRESH_PER_S = 1
 """Drawn by rich's own thread, so that the view follows the window between two looks; each time costs some ms."""
 FIRST_WORDS_AFTER_S = 1.0
 """A worker of a healthy server is now and then in some call at the moment it is looked at; that is no news."""
+
+
+_UNSAID = frozenset({IncidentKind.STARTUP_HANG, IncidentKind.MASTER_HANG})
+"""Hangs that gunicorn never mentions: nothing happens, and that is the incident."""
 
 
 class WatchView(Protocol):
@@ -65,6 +69,7 @@ class EventLog:
         self._ascii = ascii_only
         self._redact = redact
         self._said: set[tuple[int, int, str | None]] = set()
+        self._said_incidents: set[tuple[IncidentKind, int | None, int | None]] = set()
         self._latest_time = "--:--:--"
         self._latest_words: dict[int, str] = {}
 
@@ -84,7 +89,13 @@ class EventLog:
             self._latest_words[about] = words
 
     def show_report(self, report: Report) -> None:
-        """Write what each worker is blocked in, when that becomes known and when it becomes another call."""
+        """Write what has become known: the call a worker is blocked in, and incidents that no event speaks of."""
+        for incident in report.incidents:
+            if incident.kind in _UNSAID and (incident.kind, incident.pid, incident.ordinal) not in self._said_incidents:
+                self._said_incidents.add((incident.kind, incident.pid, incident.ordinal))
+                self._write_line(
+                    render_incident_line(incident, self._latest_time, ascii=self._ascii, redact=self._redact)
+                )
         for worker in report.workers:
             blocked = worker.blocked
             if blocked is None or (blocked.seconds or 0.0) < FIRST_WORDS_AFTER_S:

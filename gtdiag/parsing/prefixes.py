@@ -41,6 +41,7 @@ LAYERS: dict[str, Layer] = {
     "syslog RFC 3164, journalctl": _layer(
         rf"(?:<\d{{1,3}}>)?(?P<stamp>{_RFC3164}) (?P<host>[\w.:-]+) (?P<tag>[^\s:\[\]]+)(?:\[(?P<pid>\d{{1,10}})\])?: ?"
     ),
+    "foreman, honcho": _layer(r"\d\d:\d\d:\d\d (?P<stream>[A-Za-z][\w.-]*) +\| ?"),
     "docker compose": _layer(r"(?!\d{4}-\d\d-\d\d)(?P<stream>[A-Za-z0-9][\w.@/-]*) *\| ?"),
     "Google App Engine": _layer(rf"(?P<stamp>{_ISO}) (?P<stream>[\w.-]+\[[\w.-]+\])  "),
     "DigitalOcean": _layer(r"\[(?P<stream>[a-z][\w-]*)\] \[(?P<stamp>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\] "),

@@ -25,7 +25,7 @@ from gtdiag.model.events import (
     WorkerSignalled,
     WorkerTimedOut,
 )
-from gtdiag.model.report import Worker
+from gtdiag.model.report import Incident, Worker
 from gtdiag.renderers import phrases
 from gtdiag.renderers.escaping import escape_text
 from gtdiag.renderers.redaction import redact_text
@@ -66,6 +66,12 @@ def render_blocked_line(worker: Worker, at: str, *, ascii: bool = False, redact:
         words += f", for {phrases.say_seconds(blocked.seconds)}"
     if redact:
         words = redact_text(words)
+    return escape_text(f"{at} {words}", ascii_only=ascii)
+
+
+def render_incident_line(incident: Incident, at: str, *, ascii: bool = False, redact: bool = True) -> str:
+    """Return the line that says that an incident has become known; `at` is the time of day of that."""
+    words = redact_text(incident.summary) if redact else incident.summary
     return escape_text(f"{at} {words}", ascii_only=ascii)
 
 

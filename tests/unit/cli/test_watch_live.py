@@ -140,7 +140,7 @@ def test_sigterm_ends_with_the_report(hanging: GunicornProcess) -> None:
     with start_gtdiag("watch", str(hanging.pid), "--format", "json") as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if "is blocked in load_feature_flags" in line:
+            if "has not finished its start-up" in line:
                 break
         process.terminate()
         done = finish(process, 20)

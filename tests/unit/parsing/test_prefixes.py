@@ -59,6 +59,7 @@ CARRIERS: dict[str, tuple[Carrier, str]] = {
     "docker compose v2": (lambda i, pid, s: f"web-1  | {s}", "web-1"),
     "docker compose, coloured": (lambda i, pid, s: f"\x1b[36mweb_1       |\x1b[0m {s}", "web_1"),
     "docker compose, bold": (lambda i, pid, s: f"\x1b[33;1mweb-1  | \x1b[0m{s}", "web-1"),
+    "foreman": (lambda i, pid, s: f"20:10:41 web.1   | {s}", "web.1"),
     "docker compose --timestamps": (lambda i, pid, s: f"web-1  | {iso(i, 9)}Z {s}", "web-1"),
     "docker compose --no-log-prefix -t": (lambda i, pid, s: f"{iso(i, 9)}Z {s}", ""),
     "docker service logs": (lambda i, pid, s: f"app_web.1.k3v9x@node-2    | {s}", "app_web.1.k3v9x@node-2"),
