@@ -100,6 +100,7 @@ class Fold:
             events.ProcessSample: self._on_process,
             events.StackSample: self._on_stack,
             events.SuspendedSample: self._on_suspended,
+            events.RequestSample: self._on_requests,
             events.SocketSample: self._on_sockets,
             events.CgroupSample: self._on_cgroup,
         }
@@ -352,6 +353,9 @@ class Fold:
                 life.recovered_at = life.recovered_at or event.at
             elif life.ready_at is not None and not life.timed_out:
                 life.tally = BlameTally()
+            looked_at = life.requests.last_at
+            if not life.timed_out and looked_at is not None and looked_at < event.at - timedelta(seconds=event.age_s):
+                life.requests.clear()
         life.heartbeat_age_s = event.age_s
         life.heartbeat_ever = event.ever
         life.heartbeat_at = event.at
@@ -397,6 +401,11 @@ class Fold:
             self._finish_look(life)
             pending = self._pending[id(life)] = PendingLook(event.at)
         return pending
+
+    def _on_requests(self, event: events.RequestSample) -> None:
+        life = self._life_of(event)
+        if life is not None:
+            life.requests.add(event.requests, event.at)
 
     def _on_sockets(self, event: events.SocketSample) -> None:
         life = self._life_of(event)
@@ -456,7 +465,13 @@ class Fold:
         life.add_evidence(f"{when}{what}{where}")
 
 
-_SAMPLES = (events.StackSample, events.SuspendedSample, events.SocketSample, events.ProcessSample)
+_SAMPLES = (
+    events.StackSample,
+    events.SuspendedSample,
+    events.RequestSample,
+    events.SocketSample,
+    events.ProcessSample,
+)
 
 
 def _within(one: datetime | None, other: datetime | None, threshold_name: str) -> bool:

@@ -67,7 +67,7 @@ class Judge:
             return Phase.SERVING
         if life.heartbeat_ever is False or life.step in ("imported", "lifespan") or life.boot_failure:
             return Phase.STARTUP
-        if life.traceback_shows_request or life.recycled or life.request is not None:
+        if life.traceback_shows_request or life.recycled or life.leading_request() is not None:
             return Phase.SERVING
         worker_class = life.master.worker_class if life.master else None
         if life.booted_at is not None and worker_class and any(name in worker_class for name in _READY_CLASSES):

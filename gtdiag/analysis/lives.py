@@ -7,6 +7,7 @@ from datetime import datetime
 
 from gtdiag.analysis.blame import BlameTally
 from gtdiag.analysis.look import Look
+from gtdiag.analysis.requests import RequestTally
 from gtdiag.model.report import Blocked, Request
 from gtdiag.model.stacks import Connection, SuspendedCode, ThreadStack
 
@@ -111,6 +112,8 @@ class WorkerLife:
     traceback_look: Look | None = None
     traceback_shows_request: bool = False
     request: Request | None = None
+    """The request that the worker's own traceback in the log names."""
+    requests: RequestTally = field(default_factory=RequestTally)
     evidence: list[str] = field(default_factory=list)
 
     @property
@@ -124,6 +127,14 @@ class WorkerLife:
         if self.death is not None and self.death.at is not None:
             return self.death.at
         return self.exiting_at or (self.timed_out_at if self.replaced else None) or self.boot_failed_at
+
+    def leading_request(self) -> Request | None:
+        """The request that matters most: what the log says it was interrupted in, else what its memory showed."""
+        seen = self.requests.leading()
+        if self.request is None or seen is None:
+            return self.request or seen
+        same = (self.request.method, _without_query(self.request.path)) == (seen.method, _without_query(seen.path))
+        return seen if same else self.request
 
     def add_evidence(self, text: str) -> None:
         """Keep one line of evidence, once, up to a bound."""
@@ -142,3 +153,7 @@ class WorkerLife:
         if self.first_rss is None or self.rss_bytes is None or passed_s < 10.0:
             return None
         return round((self.rss_bytes - self.first_rss[1]) / passed_s, 1)
+
+
+def _without_query(path: str | None) -> str | None:
+    return None if path is None else path.partition("?")[0]

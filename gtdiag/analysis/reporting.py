@@ -102,8 +102,9 @@ def _worker_of(judgement: Judgement) -> Worker:
         growth_bytes_per_s=life.growth_bytes_per_s(),
         cpu_percent=life.cpu_percent,
         startup_step=life.step,
-        request=life.request,
+        request=life.leading_request(),
         blocked=judgement.blocked,
+        requests=life.requests.requests(),
     )
 
 
@@ -122,7 +123,7 @@ def _incident_of(judgement: Judgement) -> Incident:
         killed_by=judgement.killed_by,
         summary=judgement.summary,
         blocked=judgement.blocked,
-        request=life.request,
+        request=life.leading_request(),
         memory=judgement.memory,
         evidence=judgement.evidence,
     )

@@ -36,4 +36,4 @@ def snapshot(pid: int | None, pidfile: str | None, report_options: ReportOptions
 
     from gtdiag.collectors.snapshot import collect_snapshot
 
-    return conclude(fold(collect_snapshot(master_pid)), report_options)
+    return conclude(fold(collect_snapshot(master_pid, redact=report_options.redact)), report_options)

@@ -23,6 +23,8 @@ from gtdiag.collectors.live import LiveCollector
 from gtdiag.errors import ExitCode, GtdiagError, RecordingError
 from gtdiag.model.events import CollectionGap, Event, ObservationStarted
 from gtdiag.recording.writer import RecordingWriter
+from gtdiag.renderers.redaction import redact_text
+from gtdiag.renderers.report_strings import map_strings
 
 REPORT_EVERY_S = 0.5
 """The view and --until-incident look at the analysis twice a second at most."""
@@ -53,8 +55,10 @@ def run_watch(plan: WatchPlan, options: ReportOptions) -> ExitCode:
     """
     if options.output is not None:
         check_file(options.output)
-    collector = LiveCollector(plan.master_pid, log=plan.log, interval_s=plan.interval_s, for_s=plan.for_s)
-    recorder = RecordingWriter(plan.record, _describe_host()) if plan.record is not None else None
+    collector = LiveCollector(
+        plan.master_pid, log=plan.log, interval_s=plan.interval_s, for_s=plan.for_s, redact=options.redact
+    )
+    recorder = _open_recording(plan.record, redact=options.redact) if plan.record is not None else None
     try:
         observation = _observe(plan, options, collector, recorder)
     finally:
@@ -63,8 +67,40 @@ def run_watch(plan: WatchPlan, options: ReportOptions) -> ExitCode:
     return conclude(observation, options)
 
 
+class RecordingFile(Protocol):
+    """Where a watch records to."""
+
+    def write(self, event: Event) -> None:
+        """Append one event."""
+
+    def close(self) -> None:
+        """Finish the recording."""
+
+
+class RedactedRecording:
+    """A recording that gets no secrets: what a log line says is redacted before it is written."""
+
+    def __init__(self, recording: RecordingFile) -> None:
+        self._recording = recording
+
+    def write(self, event: Event) -> None:
+        """Append one event; samples hold nothing but names, numbers and addresses, or were redacted when read."""
+        if event.origin.source == "log":
+            event = map_strings(event, lambda _place, text: redact_text(text))
+        self._recording.write(event)
+
+    def close(self) -> None:
+        """Finish the recording."""
+        self._recording.close()
+
+
+def _open_recording(path: str, *, redact: bool) -> RecordingFile:
+    recording = RecordingWriter(path, _describe_host())
+    return RedactedRecording(recording) if redact else recording
+
+
 def _observe(
-    plan: WatchPlan, options: ReportOptions, collector: LiveCollector, recorder: RecordingWriter | None
+    plan: WatchPlan, options: ReportOptions, collector: LiveCollector, recorder: RecordingFile | None
 ) -> Observation:
     view = _choose_view(plan, options)
     session = WatchSession(plan, collector, view, recorder)
@@ -99,7 +135,7 @@ class WatchSession:
     """Hands each event to the recording, the analysis and the view, until the events end."""
 
     def __init__(
-        self, plan: WatchPlan, collector: EventSource, view: WatchView, recorder: RecordingWriter | None
+        self, plan: WatchPlan, collector: EventSource, view: WatchView, recorder: RecordingFile | None
     ) -> None:
         self._plan = plan
         self._collector = collector

@@ -71,9 +71,9 @@ class Host(Protocol):
 class ThisHost:
     """This machine, through /proc."""
 
-    def __init__(self, clock: Clock, looker: Looker | None = None) -> None:
+    def __init__(self, clock: Clock, looker: Looker | None = None, *, redact: bool = True) -> None:
         self._clock = clock
-        self._looker = looker or Looker(clock)
+        self._looker = looker or Looker(clock, redact=redact)
         self._sampler = ProcessSampler(clock)
         self._finders: dict[int, WorkerFinder] = {}
         self._cgroups: dict[int, CgroupPlace | None] = {}

@@ -110,6 +110,7 @@ class LiveCollector:
 
     `pid`: the master's or a worker's. `log`: "auto" (find it), "none", "-" (standard input) or a path.
     `interval_s`: between two samples of a worker. `for_s`: end after so many seconds.
+    `redact`: do not even read the values in the queries of requests.
     Raises, when created, NoSuchProcessError, NotGunicornError, AccessError or LogReadError.
     """
 
@@ -124,11 +125,12 @@ class LiveCollector:
         host: Host | None = None,
         pool: Executor | None = None,
         stdin_descriptor: int | None = None,
+        redact: bool = True,
         parser_factory: Callable[[str], LineParser] | None = None,
     ) -> None:
         self._clock: Clock = clock or SystemClock()
         self.master_pid = find_master_of(pid) if host is None else pid
-        self._host: Host = host or ThisHost(self._clock)
+        self._host: Host = host or ThisHost(self._clock, redact=redact)
         self._log_option = log
         if log not in ("auto", "none", "-"):
             _check_log(Path(log))

@@ -1,4 +1,4 @@
-"""One worker to one deep look at it: its threads' stacks, its suspended code, its sockets, where the kernel has it."""
+"""One worker to one deep look at it: its threads' stacks, its suspended code, its requests, its sockets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gtdiag.collectors.clock import Clock
 from gtdiag.collectors.processes import ProcessSampler, read_wchan
+from gtdiag.collectors.requests import requests_in_flight
 from gtdiag.collectors.sockets import read_connections
 from gtdiag.collectors.stacks import StackReader, StackReadError
 from gtdiag.collectors.suspended import SuspendedReader
@@ -15,6 +16,7 @@ from gtdiag.model.events import (
     CollectionGap,
     Event,
     ProcessSample,
+    RequestSample,
     SocketSample,
     StackSample,
     SuspendedSample,
@@ -43,7 +45,10 @@ LookPart = Callable[[], Look]
 
 
 class Looker:
-    """Takes deep looks, from several threads at once. What cannot be seen is reported once, as a CollectionGap."""
+    """Takes deep looks, from several threads at once. What cannot be seen is reported once, as a CollectionGap.
+
+    `redact`: the values in a request's query are masked where they are read, so that they get into nothing at all.
+    """
 
     def __init__(
         self,
@@ -51,8 +56,10 @@ class Looker:
         *,
         stack_reader: StackReader | None = None,
         suspended_reader: SuspendedReader | None = None,
+        redact: bool = True,
     ) -> None:
         self._clock = clock
+        self._redact = redact
         self._suspended = suspended_reader or SuspendedReader()
         self._lock = threading.Lock()
         self._reported: set[tuple[str, str]] = set()
@@ -90,8 +97,11 @@ class Looker:
         return Look(tuple(events), max(0.0, self._clock.monotonic() - started_s), picture)
 
     def _look_inside(self, pid: int, worker: WorkerId | None, master_pid: int) -> list[Event]:
-        suspended = [] if worker is None else self._look_at_suspended(worker, master_pid)
-        return [*suspended, *self._look_at_sockets(pid, worker, master_pid)]
+        inside: list[Event] = []
+        if worker is not None:
+            inside += self._look_at_suspended(worker, master_pid)
+            inside += self._look_at_requests(worker, master_pid)
+        return [*inside, *self._look_at_sockets(pid, worker, master_pid)]
 
     def forget(self, worker: WorkerId) -> None:
         """Let go of what is kept for a worker that is gone."""
@@ -154,6 +164,22 @@ class Looker:
                 suspended=look.suspended,
                 duration_s=round(self._clock.monotonic() - before_s, 4),
                 truncated=look.truncated,
+            )
+        ]
+
+    def _look_at_requests(self, worker: WorkerId, master_pid: int) -> list[Event]:
+        at, now_s = self._clock.now(), self._clock.monotonic()
+        seen = self._suspended.read_requests(worker, with_query_values=not self._redact)
+        if seen is None:
+            return []
+        return [
+            RequestSample(
+                origin=Origin("request"),
+                at=at,
+                resolution_s=SAMPLE_RESOLUTION_S,
+                worker=worker,
+                master_pid=master_pid,
+                requests=requests_in_flight(seen, at, now_s),
             )
         ]
 

@@ -31,14 +31,18 @@ LONGEST_LOOK_S = 10.0
 """A py-spy that hangs is ended by its own deadline; this only keeps the snapshot from waiting for ever."""
 
 
-def collect_snapshot(pid: int, *, clock: Clock | None = None, host: Host | None = None) -> Iterator[Event]:
+def collect_snapshot(
+    pid: int, *, clock: Clock | None = None, host: Host | None = None, redact: bool = True
+) -> Iterator[Event]:
     """Look once at the master of `pid` (a worker's pid leads to it) and at all its workers.
+
+    `redact`: do not even read the values in the queries of requests.
 
     Raises, at once, NoSuchProcessError, NotGunicornError or AccessError.
     """
     clock = clock or SystemClock()
     master_pid = find_master_of(pid) if host is None else pid
-    host = host or ThisHost(clock)
+    host = host or ThisHost(clock, redact=redact)
     try:
         masters = {master_pid: host.master(master_pid)}
     except ProcessLookupError:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from gtdiag.collectors.processes import is_alive
+from gtdiag.collectors.requests import SeenRequest
 from gtdiag.errors import GtdiagError
 from gtdiag.model.identity import WorkerId
 from gtdiag.model.stacks import SuspendedCode
@@ -30,6 +31,9 @@ class OpenInterpreter(Protocol):
 
     def read_suspended(self) -> Reading:
         """Read all suspended code once."""
+
+    def read_requests(self, *, with_query_values: bool) -> Sequence[SeenRequest]:
+        """Read the requests that are being handled."""
 
     def close(self) -> None:
         """Let go of the process's memory."""
@@ -65,12 +69,14 @@ class SuspendedReader:
                     self._interpreters[worker] = interpreter
             reading = interpreter.read_suspended()
         except GtdiagError as error:
+            from gtdiag.interpreter.errors import InterpreterGoneError  # imported by now, see _open
+
             self.forget(worker)
             return SuspendedLook(
                 None,
                 why=getattr(error, "why", "") or error.message,
                 hint=error.hint,
-                gone=not is_alive(worker.pid, worker.started_at_s),
+                gone=isinstance(error, InterpreterGoneError) or not is_alive(worker.pid, worker.started_at_s),
             )
         except (OSError, ValueError) as error:
             self.forget(worker)
@@ -78,6 +84,17 @@ class SuspendedReader:
                 None, why=f"reading the memory failed: {error}", gone=not is_alive(worker.pid, worker.started_at_s)
             )
         return SuspendedLook(tuple(reading.suspended), truncated=reading.truncated)
+
+    def read_requests(self, worker: WorkerId, *, with_query_values: bool) -> Sequence[SeenRequest] | None:
+        """The requests of a worker whose suspended code has just been read; None where they cannot be read."""
+        with self._lock:
+            interpreter = self._interpreters.get(worker)
+        if interpreter is None:
+            return None
+        try:
+            return interpreter.read_requests(with_query_values=with_query_values)
+        except (GtdiagError, OSError, ValueError):
+            return None  # it has just ended; had it not been readable, the suspended code would have said so
 
     def forget(self, worker: WorkerId) -> None:
         """Close the interpreter of a worker that is gone."""

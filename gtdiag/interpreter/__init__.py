@@ -9,6 +9,7 @@ from gtdiag.interpreter.errors import (
     UnsupportedInterpreterError,
 )
 from gtdiag.interpreter.reader import Interpreter, PythonVersion, RemoteObject, open_interpreter
+from gtdiag.interpreter.requests_in_flight import RequestSeen
 from gtdiag.interpreter.tasks import SuspendedReading
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "InterpreterStartingError",
     "PythonVersion",
     "RemoteObject",
+    "RequestSeen",
     "SuspendedReading",
     "UnsupportedInterpreterError",
     "open_interpreter",

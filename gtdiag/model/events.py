@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gtdiag.model.identity import Origin, WorkerId
+from gtdiag.model.requests import RequestInFlight
 from gtdiag.model.stacks import Connection, Frame, SuspendedCode, ThreadStack
 
 
@@ -298,6 +299,13 @@ class SuspendedSample(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestSample(Event):
+    """The requests that a worker was handling, the longest first; empty when there was none."""
+
+    requests: tuple[RequestInFlight, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SocketSample(Event):
     """The sockets of a worker and their peers."""
 
@@ -341,6 +349,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     ProcessSample,
     StackSample,
     SuspendedSample,
+    RequestSample,
     SocketSample,
     CgroupSample,
 )

@@ -170,11 +170,13 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The request a worker was handling."""
+    """A request a worker was handling. `seconds`: for at least so long; `client`: the peer's address."""
 
     method: str | None
     path: str | None
     seconds: float | None = None
+    client: str | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,8 @@ class Worker:
     """How far the start-up came, where the log or the heartbeat tells: "booted", "imported", "lifespan", "ready"."""
     request: Request | None = None
     blocked: Blocked | None = None
+    requests: tuple[Request, ...] = ()
+    """Everything it was handling when it was last looked at, the longest first."""
 
 
 @dataclass(frozen=True, slots=True)

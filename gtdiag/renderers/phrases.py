@@ -197,9 +197,15 @@ def say_library(blocked: Blocked) -> str:
 
 
 def say_request(request: Request) -> str:
-    """Return "GET /slow, for 12.1 s"."""
-    text = " ".join(part for part in (request.method, request.path) if part)
-    return text if request.seconds is None else f"{text}, for {say_seconds(request.seconds)}"
+    """Return "GET /slow, for 12.1 s, from 10.0.0.9, id 4bf92f35"."""
+    parts = [" ".join(part for part in (request.method, request.path) if part)]
+    if request.seconds is not None:
+        parts.append(f"for {say_seconds(request.seconds)}")
+    if request.client:
+        parts.append(f"from {request.client}")
+    if request.request_id:
+        parts.append(f"id {request.request_id}")
+    return ", ".join(parts)
 
 
 def say_place(file: str | None, line: int | None) -> str:

@@ -41,6 +41,7 @@ NO_COLUMN: dict[type[events.Event], str] = {
     events.ProcessSample: "tells memory and CPU",
     events.StackSample: "tells the call, not the fate",
     events.SuspendedSample: "tells the call, not the fate",
+    events.RequestSample: "tells the request, not the fate",
     events.SocketSample: "tells the call, not the fate",
 }
 

@@ -21,6 +21,7 @@ from gtdiag.model.events import (
     ObservationEnded,
     ObservationStarted,
     ProcessSample,
+    RequestSample,
     SocketSample,
     StackSample,
     SuspendedSample,
@@ -95,6 +96,7 @@ SILENT: list[Event] = [
     ProcessSample(**BASE, rss_bytes=1),
     StackSample(**BASE, threads=()),
     SuspendedSample(**BASE, suspended=()),
+    RequestSample(**BASE, requests=()),
     SocketSample(**BASE, connections=()),
     CgroupSample(**BASE, limit_bytes=None, current_bytes=None, oom_kill=None),
 ]
