@@ -164,9 +164,15 @@ _SECTIONS: dict[str, Any] = {
 }
 
 
+def parse_toml(text: str) -> dict[str, Any]:
+    """A layout file's text to its tables."""
+    tables: dict[str, Any] = _toml.loads(text)
+    return tables
+
+
 def parse_layout(text: str, where: str = "layout") -> Layout:
     """A layout file's text to a layout; `LayoutFileError` names what is missing or unknown."""
-    table = _toml.loads(text)
+    table = parse_toml(text)
     for name, cls in _SECTIONS.items():
         table[name] = _section(cls, table.get(name, {}), f"{where} [{name}]")
     layout: Layout = _section(Layout, table, where)

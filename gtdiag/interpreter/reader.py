@@ -21,6 +21,7 @@ from gtdiag.interpreter.errors import (
 )
 from gtdiag.interpreter.frame_objects import FrameObjects
 from gtdiag.interpreter.frames import FrameFamily, FrameReader
+from gtdiag.interpreter.greenlets import GreenletReader
 from gtdiag.interpreter.layout import Layout, known_versions, read_layout
 from gtdiag.interpreter.memory import ProcessMemory
 from gtdiag.interpreter.objects import ObjectReader, Simple
@@ -147,6 +148,7 @@ class Interpreter:
         self._threads = ThreadReader(self._objects, self._frames, runtime_address)
         chains = AwaitChainReader(self._objects, self._frames, self._threads)
         self._tasks = TaskReader(self._objects, self._frames, self._threads, chains)
+        self._greenlets = GreenletReader(self._objects, self._frames, self._threads, runtime_address)
         self._requests = RequestReader(self._objects, self._frames, self._threads, self._tasks.coroutines)
         self.pid = memory.pid
         self.version = version
@@ -190,13 +192,16 @@ class Interpreter:
                     ) from None
 
     def read_suspended(self, max_tasks: int = 20000, max_seconds: float = 10.0) -> SuspendedReading:
-        """Every asyncio task that is not done, with its await chain.
+        """Every asyncio task that is not done, with its await chain, and every suspended greenlet with its stack.
 
-        Bounded by a number of tasks and a time; `truncated` says that there was more. Raises `InterpreterGoneError`
+        Bounded by a number of each and a time; `truncated` says that there was more. Raises `InterpreterGoneError`
         when the process has ended.
         """
         self._begin()
-        return self._tasks.read(max_tasks, max_seconds)
+        tasks = self._tasks.read(max_tasks, max_seconds)
+        problems = list(tasks.problems)
+        greenlets, more = self._greenlets.read(max_tasks, max_seconds, problems)
+        return SuspendedReading((*tasks.suspended, *greenlets), tasks.truncated or more, tuple(problems))
 
     def read_requests(self, *, with_query_values: bool = False, max_seconds: float = 0.5) -> tuple[RequestSeen, ...]:
         """The requests that a gunicorn worker is handling; empty in any other process.

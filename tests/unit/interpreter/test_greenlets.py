@@ -1,0 +1,112 @@
+"""Greenlets as they stand in memory, against what the interpreter says of them: gevent, eventlet, greenlet 1 to 3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gtdiag.interpreter import SuspendedReading, open_interpreter
+from gtdiag.interpreter.greenlets import read_greenlet_layout
+from gtdiag.model.stacks import SuspendedCode
+from tests.environments import gunicorn_environment, standard_environment
+
+from .target_process import PROGRAMS, TargetProcess, interpreters
+
+GREENLETS = PROGRAMS / "greenlets.py"
+_GUNICORN = "23.0.0"
+
+# CPython | what is installed: greenlet 1 to 3, each change of its layout, and the newest that pip finds
+ENVIRONMENTS = """
+3.8  | greenlet==1.1.3.post0 gevent==21.12.0 eventlet setuptools<81
+3.9  | greenlet==2.0.2 gevent==22.10.2 eventlet setuptools<81
+3.10 | greenlet==3.0.3 gevent==23.9.1 eventlet
+3.11 | greenlet==2.0.2 gevent==22.10.2 eventlet setuptools<81
+3.12 | greenlet==3.0.3 gevent==23.9.1 eventlet
+3.13 | greenlet==3.1.1 gevent==24.11.1 eventlet
+3.11 | greenlet gevent eventlet
+3.13 | greenlet gevent eventlet
+"""
+ROWS = [tuple(cell.strip() for cell in line.split("|")) for line in ENVIRONMENTS.strip().splitlines()]
+
+
+def python_with(version: str, requirements: str) -> str:
+    python = interpreters().get(version)
+    if python is None:
+        pytest.skip(f"no CPython {version} on this machine")
+    return str(gunicorn_environment(_GUNICORN, *requirements.split(), python=python).python)
+
+
+def stacks_of(reading: SuspendedReading) -> list[list[list[Any]]]:
+    return sorted(
+        [[frame.function, frame.file, frame.line] for frame in code.frames]
+        for code in reading.suspended
+        if code.kind == "greenlet"
+    )
+
+
+def mains(reading: SuspendedReading) -> list[SuspendedCode]:
+    return [code for code in reading.suspended if code.name.startswith("main greenlet")]
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("flavour", ["gevent", "eventlet"])
+@pytest.mark.parametrize(("version", "requirements"), ROWS, ids=[" ".join(row) for row in ROWS])
+def test_every_suspended_greenlet(version: str, requirements: str, flavour: str) -> None:
+    with TargetProcess(python_with(version, requirements), GREENLETS, flavour) as target:
+        truth = target.told()
+        with open_interpreter(target.pid) as interpreter:
+            for _ in range(2):  # the second look knows already where they are
+                reading = interpreter.read_suspended()
+                assert stacks_of(reading) == truth["stacks"]
+                assert (reading.problems, reading.truncated) == ((), False)
+                assert len(truth["stacks"]) >= 10
+                assert [code.frames[-1].function for code in mains(reading)] != []
+
+
+@pytest.mark.live
+def test_a_large_heap_is_searched_bit_by_bit() -> None:
+    python = str(standard_environment("21.2.0").python)
+    with TargetProcess(python, GREENLETS, "gevent", "1500000", "40") as target:
+        truth = target.told()
+        with open_interpreter(target.pid) as interpreter:
+            first = interpreter.read_suspended()
+            assert len(mains(first)) >= 1  # the hub leads to it at once
+            for _ in range(50):
+                reading = interpreter.read_suspended()
+                if not reading.truncated:
+                    break
+            assert stacks_of(reading) == truth["stacks"]
+
+
+@pytest.mark.live
+def test_greenlets_that_never_stand_still_are_never_mixed_up() -> None:
+    python = str(standard_environment("21.2.0").python)
+    ways = {
+        ("turn", "left", "inner_left", "sleep"),
+        ("turn", "right", "middle_right", "inner_right", "sleep"),
+        ("left", "inner_left", "sleep"),
+    }
+    seen: set[tuple[str, ...]] = set()
+    with TargetProcess(python, PROGRAMS / "greenlet_churn.py") as target:
+        target.told()
+        with open_interpreter(target.pid) as interpreter:
+            for _ in range(150):
+                for code in interpreter.read_suspended().suspended:
+                    seen.add(tuple(frame.function for frame in code.frames))
+    assert len(seen & ways) >= 2
+    # Besides these only outer code of the program, and gevent's own, which stand in no call of ours.
+    assert {stack for stack in seen - ways if stack[0] in ("turn", "left", "right")} == set()
+
+
+def test_layouts_by_version() -> None:
+    new, old = (3, 11), (3, 10)
+    assert read_greenlet_layout("0.4.2", new) is None
+    assert read_greenlet_layout("", new) is None
+    one, two, three, newest = (read_greenlet_layout(v, new) for v in ("1.1.3.post0", "3.0.3", "3.1.0a1", "9.9"))
+    assert one is not None and two is not None and three is not None
+    assert (one.implementation, two.implementation) == (None, 32)
+    assert (two.back_pointer, three.back_pointer) == (None, 8)
+    assert newest == three
+    before = read_greenlet_layout("3.0.3", old)
+    assert before is not None and before.top_frame == two.top_frame + 16
