@@ -32,7 +32,7 @@ _GATHERING = "_GatheringFuture"
 
 # Where standard library code waits for a bare future that stands for other tasks: the frame's function (end of its
 # qualified name), the local variable and, where needed, its attribute that hold those tasks.
-# asyncio/tasks.py and asyncio/taskgroups.py of 3.8 to 3.13; anyio's TaskGroup has the same attribute.
+# asyncio/tasks.py and asyncio/taskgroups.py of 3.8 to 3.15; anyio's TaskGroup has the same attribute.
 _WAITS_FOR_OTHERS: tuple[tuple[str, str, str | None], ...] = (
     ("wait_for", "fut", None),
     ("_cancel_and_wait", "fut", None),
@@ -297,7 +297,8 @@ class AwaitChainReader:
             closure = self._memory.u64(callback + layout.function_closure)
             if qualname != _SHIELD_CALLBACK or not closure:
                 continue
-            for cell in self._objects.items(closure)[:_MAX_CALLBACKS]:
+            # In alphabetical order: `cur_task` (3.14 and later, the task that shields), then `inner`, which is wanted.
+            for cell in reversed(self._objects.items(closure)[:_MAX_CALLBACKS]):
                 held = self._objects.cell_content(cell)
                 if held and self._is_future(self._objects.type_of(held)):
                     return held

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from gtdiag.interpreter.errors import InterpreterGoneError, InterpreterStartingError, UnsupportedInterpreterError
 
@@ -19,7 +19,12 @@ _OTHER_PYTHON = re.compile(r"/(?:lib)?python(\d\.\d+)[^/]*$")
 _PYPY = re.compile(r"/(?:lib)?pypy[^/]*$")
 _DELETED = " (deleted)"
 _WANTED_SYMBOLS = ("_PyRuntime", "Py_Version")
-_RUNTIME_SECTION = ".PyRuntime"
+_RUNTIME_SECTION, _ASYNCIO_SECTION = ".PyRuntime", ".AsyncioDebug"
+_ASYNCIO_MODULE = re.compile(r"/_asyncio\.[^/]*so$")
+_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")  # Elf64_Ehdr
+_SEGMENT = struct.Struct("<IIQQQQQQ")  # Elf64_Phdr
+_SECTION = struct.Struct("<IIQQQQIIQQ")  # Elf64_Shdr
+_PT_LOAD, _SHT_SYMTAB, _SHT_DYNSYM, _ET_DYN = 1, 2, 11, 3
 _SYMBOL = struct.Struct("<IBBHQQ")  # st_name, st_info, st_other, st_shndx, st_value, st_size
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
 _MAX_TABLE_BYTES = 64 * 1024 * 1024
@@ -49,6 +54,12 @@ class InterpreterImage:
     """Virtual address of the file's first byte, as linked."""
     symbols: tuple[tuple[str, int], ...]
     runtime_section: int | None
+    asyncio_section: int | None = None
+    """.AsyncioDebug of 3.14 and later: in the program, the library, or the extension module _asyncio."""
+
+    def base(self, mapping: Mapping) -> int:
+        """What is to be added to an address in the file to have it in the process."""
+        return mapping.start - self.first_address if self.relocatable else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,38 @@ class InterpreterPlace:
     version_address: int | None
     path: str
     minor_hint: str | None
+    asyncio_address: int | None = None
+    """Of .AsyncioDebug where _asyncio is part of the program itself (3.14 and later); else see `find_asyncio`."""
+
+
+class _Header(NamedTuple):
+    ident: bytes
+    kind: int
+    machine: int
+    version: int
+    entry: int
+    phoff: int
+    shoff: int
+    flags: int
+    ehsize: int
+    phentsize: int
+    phnum: int
+    shentsize: int
+    shnum: int
+    shstrndx: int
+
+
+class _Section(NamedTuple):
+    name: int
+    kind: int
+    flags: int
+    address: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    alignment: int
+    entry_size: int
 
 
 class NotAnInterpreterError(Exception):
@@ -105,46 +148,68 @@ def _read_range(stream: BinaryIO, offset: int, size: int) -> bytes:
     return stream.read(size)
 
 
-def read_image(stream: BinaryIO) -> InterpreterImage:
-    """An ELF file to the addresses of the interpreter in it; `NotAnInterpreterError` when there is none."""
-    # Imported here: it takes longer than everything else in this package together.
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
+def _read_structures(stream: BinaryIO, layout: struct.Struct, offset: int, count: int) -> list[tuple[int, ...]]:
+    data = _read_range(stream, offset, layout.size * count)
+    return list(layout.iter_unpack(data[: len(data) // layout.size * layout.size]))
 
-    try:
-        elf: Any = ELFFile(stream)
-        if elf.elfclass != 64:
-            raise NotAnInterpreterError("it is a 32-bit program")
-        if not elf.little_endian:
-            raise NotAnInterpreterError("it is a big-endian program")
-        first_address = 0
-        for segment in elf.iter_segments():
-            if segment["p_type"] == "PT_LOAD" and segment["p_offset"] == 0:
-                first_address = segment["p_vaddr"]
-                break
-        symbols: dict[str, int] = {}
-        section: int | None = None
-        for table_name in (".dynsym", ".symtab"):
-            table = elf.get_section_by_name(table_name)
-            if table is None or "_PyRuntime" in symbols:
-                continue
-            names = elf.get_section(table["sh_link"])
-            symbols.update(
-                _named_symbols(
-                    _read_range(stream, table["sh_offset"], table["sh_size"]),
-                    _read_range(stream, names["sh_offset"], names["sh_size"]),
-                    _WANTED_SYMBOLS,
-                )
+
+def _sections(stream: BinaryIO, header: _Header) -> dict[str, _Section]:
+    found = [_Section(*fields) for fields in _read_structures(stream, _SECTION, header.shoff, header.shnum)]
+    if header.shstrndx >= len(found):
+        return {}
+    strings = found[header.shstrndx]
+    names = _read_range(stream, strings.offset, strings.size)
+    # The first of a name counts, as it does for every other reader of ELF files.
+    return {names[s.name : s.name + 32].partition(b"\0")[0].decode("latin-1"): s for s in reversed(found)}
+
+
+def _read_image(stream: BinaryIO) -> InterpreterImage:
+    start = stream.read(_HEADER.size)
+    if start[:4] != b"\x7fELF":
+        raise NotAnInterpreterError("it is no ELF file")
+    if start[4:5] != b"\x02":
+        raise NotAnInterpreterError("it is a 32-bit program")
+    if start[5:6] != b"\x01":
+        raise NotAnInterpreterError("it is a big-endian program")
+    header = _Header(*_HEADER.unpack(start))
+    if (header.phentsize, header.shentsize) != (_SEGMENT.size, _SECTION.size):
+        raise NotAnInterpreterError("its ELF file is damaged")
+    first_address = 0
+    for kind, _, offset, address, *_ in _read_structures(stream, _SEGMENT, header.phoff, header.phnum):
+        if kind == _PT_LOAD and offset == 0:
+            first_address = address
+            break
+    sections = _sections(stream, header)
+    tables = [section for section in sections.values() if section.kind in (_SHT_DYNSYM, _SHT_SYMTAB)]
+    all_sections = _read_structures(stream, _SECTION, header.shoff, header.shnum)
+    symbols: dict[str, int] = {}
+    for table in sorted(tables, key=lambda section: section.kind != _SHT_DYNSYM):
+        if "_PyRuntime" in symbols or table.link >= len(all_sections):
+            continue
+        names = _Section(*all_sections[table.link])
+        symbols.update(
+            _named_symbols(
+                _read_range(stream, table.offset, table.size),
+                _read_range(stream, names.offset, names.size),
+                _WANTED_SYMBOLS,
             )
-        runtime = elf.get_section_by_name(_RUNTIME_SECTION)
-        if runtime is not None:
-            section = runtime["sh_addr"]
-        relocatable = elf["e_type"] == "ET_DYN"
-    except (ELFError, struct.error, ValueError, KeyError, AttributeError, AssertionError) as error:
+        )
+    runtime, asyncio = sections.get(_RUNTIME_SECTION), sections.get(_ASYNCIO_SECTION)
+    return InterpreterImage(
+        relocatable=header.kind == _ET_DYN,
+        first_address=first_address,
+        symbols=tuple(symbols.items()),
+        runtime_section=runtime.address if runtime else None,
+        asyncio_section=asyncio.address if asyncio else None,
+    )
+
+
+def read_image(stream: BinaryIO) -> InterpreterImage:
+    """An ELF file to the addresses in it (elf(5)); `NotAnInterpreterError` when it cannot be read."""
+    try:
+        return _read_image(stream)
+    except (struct.error, ValueError, OverflowError) as error:
         raise NotAnInterpreterError(f"its ELF file is damaged ({type(error).__name__})") from None
-    if "_PyRuntime" not in symbols and section is None:
-        raise NotAnInterpreterError("its file defines no _PyRuntime")
-    return InterpreterImage(relocatable, first_address, tuple(symbols.items()), section)
 
 
 _images: dict[tuple[int, int, int], InterpreterImage | str] = {}
@@ -207,6 +272,17 @@ def _is_kernel_thread(pid: int) -> bool:
     return len(fields) > 6 and bool(int(fields[6]) & _PF_KTHREAD)
 
 
+def find_asyncio(pid: int, maps_text: str) -> int | None:
+    """The address of .AsyncioDebug in the extension module _asyncio (3.14 and later); None where that is not loaded."""
+    for mapping in parse_maps(maps_text):
+        if _ASYNCIO_MODULE.search(mapping.path):
+            with suppress(NotAnInterpreterError):
+                module = _image_of(pid, mapping, is_executable=False)
+                if module.asyncio_section is not None:
+                    return module.base(mapping) + module.asyncio_section
+    return None
+
+
 def find_interpreter(pid: int, maps_text: str) -> InterpreterPlace:
     """The interpreter of a process; `UnsupportedInterpreterError` says what the process runs instead."""
     mappings = parse_maps(maps_text)
@@ -232,10 +308,11 @@ def find_interpreter(pid: int, maps_text: str) -> InterpreterPlace:
         name = _LIBPYTHON.search(mapping.path) or _PYTHON.search(mapping.path)
         if name and name.group(2):
             raise UnsupportedInterpreterError(pid, f"free-threaded CPython {name.group(1)}t")
-        base = mapping.start - image.first_address if image.relocatable else 0
+        base = image.base(mapping)
         symbols = dict(image.symbols)
         runtime = symbols.get("_PyRuntime", image.runtime_section)
         if runtime is None:
+            reasons.append(f"{Path(mapping.path).name}: its file defines no _PyRuntime")
             continue
         version = symbols.get("Py_Version")
         return InterpreterPlace(
@@ -243,6 +320,7 @@ def find_interpreter(pid: int, maps_text: str) -> InterpreterPlace:
             version_address=None if version is None else base + version,
             path=mapping.path,
             minor_hint=name.group(1) if name else None,
+            asyncio_address=None if image.asyncio_section is None else base + image.asyncio_section,
         )
     if _is_gone(pid):
         raise InterpreterGoneError(pid, "the process has ended")

@@ -10,6 +10,7 @@ from gtdiag.interpreter.objects import OB_TYPE, ObjectReader
 _OWNED_BY_GENERATOR = 1
 _FIRST_ARTIFICIAL_OWNER = 3
 """FRAME_OWNED_BY_CSTACK (3.12) and what came after it: entry frames of the evaluation loop, no Python code."""
+_AWAITING = ("awaiting", "awaiting_locked")
 _MAX_STACK_SLOTS = 20_000
 _CODE_UNIT_BYTES = 2
 _FRAME_OBJECT_FRAME = 24
@@ -32,7 +33,7 @@ class EmbeddedFrames:
 
     def _raw(self, frame: int) -> RawFrame:
         layout = self._layout
-        code = self._memory.u64(frame + layout.frame.code)
+        code = self._memory.u64(frame + layout.frame.code) & ~layout.frame.tag_bits
         if self._objects.type_of(code).name != "code":
             raise InconsistentReadError(f"no frame at {frame:#x}")
         offset = self._memory.u64(frame + layout.frame.instruction) - (code + layout.code.instructions)
@@ -54,14 +55,34 @@ class EmbeddedFrames:
         if state == "created":
             witnesses.append((type_at, memory.read(type_at, frame + 8 * _FRAME_WORDS_TO_KEEP - type_at)))
             return GeneratorFrame(GeneratorState.CREATED, RawFrame(frame, raw.code, -1), None)
-        slots = memory.i32(frame + layout.frame.stack_top)
-        if not 0 < slots <= _MAX_STACK_SLOTS:
-            raise InconsistentReadError(f"a value stack of {slots} at {frame:#x}")
-        top_at = frame + layout.frame.locals + 8 * (slots - 1)
+        top_at, top = self._stack_top(frame)
         # One piece of memory holds type, state, instruction, stack depth and top of stack: all that a link depends on.
         witnesses.append((type_at, memory.read(type_at, top_at + 8 - type_at)))
-        awaiting = state == "awaiting" or (state == "suspended" and self._is_at_await(address, raw))
-        return GeneratorFrame(GeneratorState.SUSPENDED, raw, memory.u64(top_at) if awaiting else None)
+        awaiting = state in _AWAITING or (state == "suspended" and self._is_at_await(address, raw))
+        return GeneratorFrame(GeneratorState.SUSPENDED, raw, top if awaiting else None)
+
+    def _stack_top(self, frame: int) -> tuple[int, int]:
+        """Where the highest object of a frame's value stack is, and its address."""
+        layout, memory = self._layout.frame, self._memory
+        first = frame + layout.locals
+        if not layout.stack_top_is_pointer:
+            slots = memory.i32(frame + layout.stack_top)
+        else:
+            slots, odd = divmod(memory.u64(frame + layout.stack_top) - first, 8)
+            slots = -1 if odd else slots
+        if not 0 < slots <= _MAX_STACK_SLOTS:
+            raise InconsistentReadError(f"a value stack of {slots} at {frame:#x}")
+        top_at = first + 8 * (slots - 1)
+        top = self._untagged(memory.u64(top_at))
+        if not top and layout.tag_bits and slots > 1:
+            # 3.15: an iterator's index, or nothing, lies above what is awaited.
+            top = self._untagged(memory.u64(top_at - 8))
+        return top_at, top
+
+    def _untagged(self, reference: int) -> int:
+        """A stack reference's object; 0 for a tagged int and for none."""
+        tag_bits = self._layout.frame.tag_bits
+        return 0 if tag_bits and reference & tag_bits == tag_bits else reference & ~tag_bits
 
     def _is_at_await(self, address: int, raw: RawFrame) -> bool:
         if not self._layout.frame.resume_opcodes:
@@ -110,4 +131,5 @@ class EmbeddedFrames:
 
     def local_slots(self, frame: RawFrame, count: int) -> tuple[int, ...]:
         """The first `count` words of a frame's local variables."""
-        return words(self._memory.read(frame.address + self._layout.frame.locals, 8 * count))
+        slots = words(self._memory.read(frame.address + self._layout.frame.locals, 8 * count))
+        return tuple(map(self._untagged, slots)) if self._layout.frame.tag_bits else slots

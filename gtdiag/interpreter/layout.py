@@ -75,6 +75,10 @@ class FrameLayout:
     instruction: int
     locals: int
     stack_top: int
+    stack_top_is_pointer: bool = False
+    """`stack_top` points behind the top of the value stack (3.14 and later); else see the frame's kind."""
+    tag_bits: int = 0
+    """Low bits of stack references that are no part of the address (3.14 and later)."""
     owner: int | None = None
     instruction_unit_bytes: int = 1
     """Unit of `instruction` where it is a number (kind "object"): 3.10 counts in 2-byte units."""
@@ -102,11 +106,14 @@ class ObjectLayout:
     function_closure: int
     attributes: str  # "dict" | "values_or_dict" | "tagged" | "inline"
     values_first: int = 0
+    tuple_items: int = 24
 
 
 @dataclass(frozen=True, slots=True)
 class TaskLayout:
-    """TaskObj and FutureObj of the _asyncio module, and the names of the sets that hold every task."""
+    """TaskObj and FutureObj of the _asyncio module, and what holds every task: sets of asyncio.tasks, by name, and from
+    3.14 on circular lists that begin in each thread and interpreter and have a `node` in each task.
+    """
 
     all_tasks: tuple[str, ...]
     future_callback0: int
@@ -115,6 +122,11 @@ class TaskLayout:
     fut_waiter: int
     coro: int
     name: int
+    node: int | None = None
+    interpreter_tasks: int = 0
+    thread_tasks: int = 0
+    c_tasks_known: bool = True
+    """False until the offsets that _asyncio publishes were found: it may be loaded later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,22 +182,31 @@ def parse_toml(text: str) -> dict[str, Any]:
     return tables
 
 
+def build_layout(tables: dict[str, Any], where: str) -> Layout:
+    """The tables of a layout file to a layout; `LayoutFileError` names what is missing or unknown."""
+    tables = dict(tables)
+    for name, cls in _SECTIONS.items():
+        tables[name] = _section(cls, tables.get(name, {}), f"{where} [{name}]")
+    layout: Layout = _section(Layout, tables, where)
+    return layout
+
+
 def parse_layout(text: str, where: str = "layout") -> Layout:
     """A layout file's text to a layout; `LayoutFileError` names what is missing or unknown."""
-    table = parse_toml(text)
-    for name, cls in _SECTIONS.items():
-        table[name] = _section(cls, table.get(name, {}), f"{where} [{name}]")
-    layout: Layout = _section(Layout, table, where)
-    return layout
+    return build_layout(parse_toml(text), where)
+
+
+def read_layout_tables(version: str) -> dict[str, Any] | None:
+    """The tables of the file of a version such as "3.11", or None where there is none."""
+    file = resources.files("gtdiag.interpreter").joinpath("layouts").joinpath(f"cpython-{version}.toml")
+    return parse_toml(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
 @functools.cache
 def read_layout(version: str) -> Layout | None:
-    """The layout of a version such as "3.11", or None where there is no file for it."""
-    file = resources.files("gtdiag.interpreter").joinpath("layouts").joinpath(f"cpython-{version}.toml")
-    if not file.is_file():
-        return None
-    return parse_layout(file.read_text(encoding="utf-8"), file.name)
+    """The layout of a version, or None where there is no file for it or the interpreter itself has to give it."""
+    tables = read_layout_tables(version)
+    return None if tables is None or "debug_offsets" in tables else build_layout(tables, f"cpython-{version}")
 
 
 def known_versions() -> tuple[str, ...]:

@@ -14,11 +14,11 @@ from gtdiag.interpreter.errors import InconsistentReadError, UnreadableMemoryErr
 from gtdiag.interpreter.layout import Layout
 from gtdiag.interpreter.memory import ProcessMemory, words
 
-# The same in every CPython from 3.8 to 3.13 (64-bit); the source is each version's headers.
+# The same in every CPython from 3.8 to 3.15 (64-bit); the source is each version's headers.
 OB_TYPE = 8
 OB_SIZE = 16
 _TP_NAME, _TP_BASICSIZE, _TP_FLAGS, _TP_BASE, _TP_DICT, _TP_DICTOFFSET, _TP_MRO = 24, 32, 168, 256, 264, 288, 344
-_LIST_ITEMS, _TUPLE_ITEMS = 24, 24
+_LIST_ITEMS = 24
 _DICT_KEYS, _DICT_VALUES = 32, 40
 _SET_MASK, _SET_TABLE = 32, 40
 _STR_LENGTH, _STR_STATE = 16, 32
@@ -186,7 +186,7 @@ class ObjectReader:
         if not 0 <= size <= _MAX_ITEMS:
             raise InconsistentReadError(f"a sequence of {size} at {address:#x}")
         if "tuple" in names:
-            return words(self.memory.read(address + _TUPLE_ITEMS, 8 * size))
+            return words(self.memory.read(address + self.layout.object.tuple_items, 8 * size))
         if "list" in names:
             return words(self.memory.read(self.memory.u64(address + _LIST_ITEMS), 8 * size)) if size else ()
         raise InconsistentReadError(f"no list or tuple at {address:#x}")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from gtdiag.interpreter.access import access_error
 from gtdiag.interpreter.await_chain import AwaitChainReader
+from gtdiag.interpreter.debug_offsets import COOKIE, HEAD_BYTES
 from gtdiag.interpreter.elf import InterpreterPlace, find_interpreter
 from gtdiag.interpreter.embedded_frames import EmbeddedFrames
 from gtdiag.interpreter.errors import (
@@ -25,13 +26,13 @@ from gtdiag.interpreter.greenlets import GreenletReader
 from gtdiag.interpreter.layout import Layout, known_versions, read_layout
 from gtdiag.interpreter.memory import ProcessMemory
 from gtdiag.interpreter.objects import ObjectReader, Simple
+from gtdiag.interpreter.published_layout import PublishedLayoutReader, published_layout_of
 from gtdiag.interpreter.requests_in_flight import RequestReader, RequestSeen
 from gtdiag.interpreter.tasks import SuspendedReading, TaskReader
 from gtdiag.interpreter.threads import ThreadReader
 from gtdiag.model.stacks import ThreadStack
 
-_DEBUG_COOKIE = b"xdebugpy"
-_FREE_THREADED_AT = 16
+_VERSION_AT, _FREE_THREADED_AT = 8, 16
 """_Py_DebugOffsets of 3.13 and later: cookie, version, free_threaded."""
 _FRAME_FAMILIES: dict[str, Callable[[ObjectReader], FrameFamily]] = {
     "embedded": EmbeddedFrames,
@@ -141,17 +142,33 @@ class RemoteObject:
 class Interpreter:
     """The CPython interpreter of one process, opened for reading. Close it, or use it in a `with` statement."""
 
-    def __init__(self, memory: ProcessMemory, layout: Layout, runtime_address: int, version: PythonVersion) -> None:
+    def __init__(
+        self,
+        memory: ProcessMemory,
+        layout: Layout,
+        runtime_address: int,
+        version: PythonVersion,
+        publisher: PublishedLayoutReader | None = None,
+    ) -> None:
         self._memory = memory
+        self._runtime_address = runtime_address
+        self._publisher = publisher
+        self.pid = memory.pid
+        self.version = version
+        self._set_layout(layout)
+
+    def _set_layout(self, layout: Layout) -> None:
+        memory, runtime_address = self._memory, self._runtime_address
+        self.layout = layout
         self._objects = ObjectReader(memory, layout)
         self._frames = FrameReader(self._objects, _FRAME_FAMILIES[layout.frame.kind](self._objects))
         self._threads = ThreadReader(self._objects, self._frames, runtime_address)
         chains = AwaitChainReader(self._objects, self._frames, self._threads)
         self._tasks = TaskReader(self._objects, self._frames, self._threads, chains)
         self._greenlets = GreenletReader(self._objects, self._frames, self._threads, runtime_address)
-        self._requests = RequestReader(self._objects, self._frames, self._threads, self._tasks.coroutines)
-        self.pid = memory.pid
-        self.version = version
+        self._requests = RequestReader(
+            self._objects, self._frames, self._threads, self._tasks.coroutines, self._greenlets.stacks
+        )
 
     def __enter__(self) -> Interpreter:
         return self
@@ -164,6 +181,10 @@ class Interpreter:
         self._memory.close()
 
     def _begin(self) -> None:
+        if self._publisher is not None and not self.layout.task.c_tasks_known:
+            layout = self._publisher.read()  # asyncio may have been imported since
+            if layout.task.c_tasks_known:
+                self._set_layout(layout)
         self._objects.forget()
         self._frames.forget()
         self._threads.forget()
@@ -310,30 +331,37 @@ def _open_memory(pid: int) -> ProcessMemory:
         raise access_error(pid) from None
 
 
-def _declared_version(memory: ProcessMemory, place: InterpreterPlace) -> PythonVersion | None:
-    """From the constant Py_Version (3.11 and later), in the form of `sys.hexversion`."""
-    if place.version_address is None:
+def _declared_version(memory: ProcessMemory, place: InterpreterPlace, head: bytes) -> PythonVersion | None:
+    """From the constant Py_Version (3.11 and later) or the debug offsets (3.13 and later): `sys.hexversion`."""
+    if head.startswith(COOKIE):
+        number = int.from_bytes(head[_VERSION_AT : _VERSION_AT + 8], "little")
+    elif place.version_address is not None:
+        number = memory.u64(place.version_address)
+    else:
         return None
-    number = memory.u64(place.version_address)
     version = PythonVersion(number >> 24 & 0xFF, number >> 16 & 0xFF, number >> 8 & 0xFF)
     return version if version.major == 3 and number >> 32 == 0 else None
 
 
 def _open(pid: int, memory: ProcessMemory, place: InterpreterPlace) -> Interpreter:
-    version = _declared_version(memory, place)
+    head = memory.read(place.runtime_address, HEAD_BYTES)
+    version = _declared_version(memory, place, head)
     hint = f"{version.major}.{version.minor}" if version else place.minor_hint
     if hint is None:
         raise UnsupportedInterpreterError(pid, f"CPython of unknown version ({Path(place.path).name})")
-    head = memory.read(place.runtime_address, 24)
-    if head.startswith(_DEBUG_COOKIE) and head[_FREE_THREADED_AT]:
-        raise UnsupportedInterpreterError(pid, f"free-threaded CPython {hint}t")
-    layout = read_layout(hint)
+    publisher = None
+    if head.startswith(COOKIE):
+        if head[_FREE_THREADED_AT]:
+            raise UnsupportedInterpreterError(pid, f"free-threaded CPython {hint}t")
+        names = published_layout_of(hint)
+        publisher = PublishedLayoutReader(memory, place, hint, names) if names else None
+    layout = publisher.read() if publisher else read_layout(hint)
     if layout is None:
         known = ", ".join(known_versions())
         raise UnsupportedInterpreterError(pid, f"CPython {hint} (known: {known})")
     major, _, minor = hint.partition(".")
     interpreter = Interpreter(
-        memory, layout, place.runtime_address, version or PythonVersion(int(major), int(minor), 0)
+        memory, layout, place.runtime_address, version or PythonVersion(int(major), int(minor), 0), publisher
     )
     interpreter.check()
     if version is None:

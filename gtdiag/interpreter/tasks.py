@@ -11,6 +11,7 @@ from gtdiag.interpreter.await_chain import AwaitChain, AwaitChainReader
 from gtdiag.interpreter.errors import InconsistentReadError
 from gtdiag.interpreter.frames import FrameReader
 from gtdiag.interpreter.objects import ObjectReader
+from gtdiag.interpreter.task_lists import TaskListReader
 from gtdiag.interpreter.threads import ThreadReader
 from gtdiag.model.stacks import SuspendedCode
 
@@ -44,6 +45,7 @@ class TaskReader:
         self._frames = frames
         self._threads = threads
         self._chains = chains
+        self._lists = TaskListReader(objects.memory, objects.layout.task, threads)
 
     def _forget(self) -> None:
         self._objects.forget()
@@ -73,7 +75,7 @@ class TaskReader:
 
     def coroutines(self) -> Iterator[tuple[str, int]]:
         """The name and the coroutine of every task that is not done."""
-        for task in self._task_addresses():
+        for task in self._task_addresses()[0]:
             try:
                 info = self._objects.type_of(task)
                 if not self._chains.is_done(task, info):
@@ -86,15 +88,21 @@ class TaskReader:
         for attempt in range(_TRIES):
             self._forget()
             try:
-                return self._task_addresses(), False
+                found, whole = self._task_addresses()
+                if whole:
+                    return found, False
+                if attempt == _TRIES - 1:
+                    problems.append("the list of tasks changed while it was read: some may be missing")
+                    return found, True
             except InconsistentReadError as error:
                 if attempt == _TRIES - 1:
                     problems.append(f"the list of tasks could not be read: {error}")
         return [], True
 
-    def _task_addresses(self) -> list[int]:
+    def _task_addresses(self) -> tuple[list[int], bool]:
         objects = self._objects
-        found: dict[int, None] = {}
+        listed, whole = self._lists.read()
+        found = {address: None for address in listed if self._looks_like_task(address)}
         for interpreter in self._threads.interpreters():
             modules = self._threads.modules(interpreter)
             module = objects.module(modules, _TASKS_MODULE) if modules else None
@@ -111,7 +119,7 @@ class TaskReader:
                 else:
                     targets = list(objects.set_members(container))
                 found.update((target, None) for target in targets if target and self._looks_like_task(target))
-        return list(found)
+        return list(found), whole
 
     def _target(self, reference: int) -> int | None:
         try:

@@ -14,6 +14,8 @@ from typing import Any
 
 from tests.environments import NEWEST, standard_environment
 
+INTERPRETERS = Path(__file__).parents[3] / ".cache" / "interpreters"
+"""Where tests/interpreters/set_up.py puts what it fetches."""
 PROGRAMS = Path(__file__).parent / "programs"
 _ASK = (
     "import sys, platform, sysconfig; print(platform.python_implementation(), '%d.%d' % sys.version_info[:2], "
@@ -23,7 +25,7 @@ _ASK = (
 
 @functools.cache
 def interpreters() -> dict[str, str]:
-    """One CPython (with GIL) for each minor version found here: the one that runs the tests, PATH's, pyenv's, uv's."""
+    """One CPython (with GIL) for each minor version: the one that runs this, PATH's, pyenv's, uv's, those set up."""
     found: dict[str, str] = {}
     candidates = [sys.executable]
     candidates += [path for minor in range(8, 20) if (path := shutil.which(f"python3.{minor}"))]
@@ -31,6 +33,7 @@ def interpreters() -> dict[str, str]:
     uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or Path.home() / ".local/share/uv/python")
     for folder in (pyenv, uv):
         candidates += sorted(str(path) for path in folder.glob("*/bin/python3"))
+    candidates += sorted(str(path) for path in (INTERPRETERS / "bin").glob("python3.[0-9]*"))
     for path in candidates:
         try:
             answer = subprocess.run(

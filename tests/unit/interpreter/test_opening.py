@@ -203,7 +203,7 @@ def test_another_users_process_is_refused_with_the_command_that_helps() -> None:
         "except InterpreterAccessError as error: print(error.why); print(error.hint)\n"
     )
     # The refused process imports everything before it gives up its rights: the tests may run in root's own folder.
-    code = "import gtdiag.interpreter, elftools.elf.elffile, gtdiag.interpreter.access, pwd\n" + code
+    code = "import gtdiag.interpreter, gtdiag.interpreter.access, pwd\n" + code
     with TargetProcess(sys.executable, MANY_TASKS, "1") as target:
         target.told()
         said = subprocess.run(
