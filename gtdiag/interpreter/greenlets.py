@@ -137,10 +137,6 @@ class GreenletReader:
             if stack:
                 yield stack
 
-    def stacks(self) -> list[list[RawFrame]]:
-        """The frames of each suspended greenlet that the last look knew, outermost first, as one read finds them."""
-        return [stack for address in self._known if (stack := self._read_stack(address))]
-
     def _forget(self) -> None:
         self._objects.forget()
         self._frames.forget()
