@@ -219,13 +219,13 @@ def _match_startup_contention(group: list[Judgement], master: MasterLife | None,
 
 
 def _largest_generation(members: list[Judgement]) -> list[Judgement]:
-    """The most workers whose start-ups ran at the same moment."""
-    best: list[Judgement] = []
-    for judgement in members:
-        begin = judgement.life.booted_at
-        together = [j for j in members if _overlap_at(j, begin)]
-        best = together if len(together) > len(best) else best
-    return best
+    """The most workers whose start-ups ran at the same moment; of several such generations, the one seen longest."""
+    generations = [[j for j in members if _overlap_at(j, judgement.life.booted_at)] for judgement in members]
+    return max(generations, key=lambda together: (len(together), _seen_s(together)), default=[])
+
+
+def _seen_s(judgements: list[Judgement]) -> float:
+    return sum((j.blocked.seconds or 0.0) if j.blocked else 0.0 for j in judgements)
 
 
 def _overlap_at(judgement: Judgement, moment: datetime | None) -> bool:
