@@ -136,7 +136,7 @@ class LookReader:
     def _read_suspended(self, evidence: LookEvidence, outside: tuple[OwnedFrame, ...]) -> Look | None:
         chains = [(code, self._ownership.own_frames(code.frames)) for code in evidence.suspended if not code.running]
         ranked = sorted(
-            ((_chain_rank(frames, evidence.in_startup), code, frames) for code, frames in chains if frames),
+            ((_rank(code, frames, evidence.in_startup), code, frames) for code, frames in chains if frames),
             key=lambda item: (item[0], item[1].name),
         )
         if not ranked or ranked[0][0] >= _IDLE_RANK:
@@ -380,8 +380,34 @@ def _is_inside_event_loop(frames: tuple[OwnedFrame, ...]) -> bool:
 _IDLE_RANK = 90
 
 
+def _rank(code: SuspendedCode, frames: tuple[OwnedFrame, ...], in_startup: bool) -> int:
+    """How well a task or greenlet explains why the worker does not go on; smaller is better, from `_IDLE_RANK` not."""
+    return (_greenlet_rank if code.kind == "greenlet" else _chain_rank)(frames, in_startup)
+
+
+def _greenlet_rank(frames: tuple[OwnedFrame, ...], in_startup: bool) -> int:
+    """A start-up runs in the main greenlet, a request in one below gunicorn's frames, background work in any other.
+
+    Those without the application's frames wait for work: the worker's beat, acceptors, idle connections, the hub.
+    """
+    last_gunicorn = max((i for i, f in enumerate(frames) if f.owner is Owner.GUNICORN), default=None)
+    if last_gunicorn is None:
+        return 30 if any(f.owner is Owner.APP for f in frames) else _IDLE_RANK
+    # An application that embeds gunicorn has frames outside it too; what gunicorn called is what counts.
+    inner = frames[last_gunicorn + 1 :]
+    starts_up = in_startup and any(f.module == "gunicorn.arbiter" for f in frames)
+    if any(f.owner is Owner.APP for f in inner):
+        return 0 if starts_up else 20
+    return 5 if starts_up and inner and not _is_worker_loop(frames[last_gunicorn]) else _IDLE_RANK
+
+
+def _is_worker_loop(frame: OwnedFrame) -> bool:
+    """Whether this is `run` of a gunicorn worker: the application is loaded, the worker beats."""
+    return frame.module.startswith("gunicorn.workers.") and frame.frame.function.rpartition(".")[2] == "run"
+
+
 def _chain_rank(frames: tuple[OwnedFrame, ...], in_startup: bool) -> int:
-    """How well a chain explains why the worker does not go on; smaller is better, `_IDLE_RANK` and more: not at all."""
+    """A task's await chain: the lifespan's first, while it lasts; then whatever runs the application's code."""
     has_app = any(f.owner is Owner.APP for f in frames)
     in_lifespan = any("lifespan" in f.module for f in frames)
     if in_lifespan and has_app:

@@ -62,6 +62,10 @@ def task(*described: str, name: str = "Task-2", complete: bool = True) -> Suspen
     return SuspendedCode(kind="task", name=name, frames=frames(*described), awaits="_asyncio.Future", complete=complete)
 
 
+def greenlet(*described: str, name: str = "Greenlet at 0x7f10", complete: bool = True) -> SuspendedCode:
+    return SuspendedCode(kind="greenlet", name=name, frames=frames(*described), complete=complete)
+
+
 LOOP = (
     "gunicorn/arbiter.py:Arbiter.spawn_worker",
     "uvicorn/workers.py:UvicornWorker.run",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gtdiag.analysis.look import Look, LookEvidence, LookReader
 from gtdiag.analysis.ownership import CodeOwnership
 from gtdiag.model.report import Category, Confidence, How, Owner
-from tests.unit.analysis.story import LIFESPAN, LOOP, frames, main_thread, pool_thread, task, to_peer
+from gtdiag.model.stacks import SuspendedCode, ThreadStack
+from tests.unit.analysis.story import LIFESPAN, LOOP, frames, greenlet, main_thread, pool_thread, task, to_peer
 
 IMPORTING = ("std/importlib/__init__.py:import_module", "<frozen importlib._bootstrap>:_find_and_load")
 
@@ -216,6 +219,103 @@ def test_of_two_busy_threads_neither_is_sure() -> None:
     busy = (pool_thread("app:read_all", "requests/api.py:get"), pool_thread("app:other", "redis/client.py:get"))
     seen = look(LookEvidence(threads=(main_thread(*LOOP), *busy), suspended=(chain,), in_startup=True))
     assert seen is not None and seen.confidence is Confidence.MEDIUM
+
+
+GEVENT_HUB = main_thread("gevent/hub.py:Hub.run")
+EVENTLET_HUB = main_thread("eventlet/hubs/hub.py:BaseHub.run", "eventlet/hubs/poll.py:Hub.wait")
+LOADS = ("gunicorn/arbiter.py:Arbiter.spawn_worker", "gunicorn/util.py:import_app", *IMPORTING, "app:<module>")
+HANDLES = (
+    "gunicorn/workers/base_async.py:AsyncWorker.handle",
+    "gunicorn/workers/ggevent.py:GeventWorker.handle_request",
+)
+GET = ("requests/api.py:get", "std/socket.py:SocketIO.readinto", "gevent/_socket3.py:SocketMixin.recv_into")
+GEVENT_BEATS = greenlet(
+    "gunicorn/arbiter.py:Arbiter.spawn_worker",
+    "gunicorn/workers/ggevent.py:GeventWorker.run",
+    "gevent/hub.py:sleep",
+    name="main greenlet at 0x7f01",
+)
+EVENTLET_BEATS = greenlet(
+    "gunicorn/arbiter.py:Arbiter.spawn_worker",
+    "gunicorn/workers/geventlet.py:EventletWorker.run",
+    "eventlet/greenthread.py:sleep",
+    "eventlet/hubs/hub.py:BaseHub.switch",
+    name="main greenlet at 0x7f01",
+)
+ACCEPTS = greenlet(
+    "eventlet/greenthread.py:GreenThread.main",
+    "gunicorn/workers/geventlet.py:_eventlet_serve",
+    "eventlet/greenio/base.py:GreenSocket.accept",
+)
+KEEPS_ALIVE = greenlet(HANDLES[0], "gunicorn/http/unreader.py:SocketUnreader.chunk", "gevent/_socket3.py:recv")
+BACKGROUND = greenlet("app:refresh_for_ever", "gevent/hub.py:sleep", name="Greenlet at 0x7f02")
+
+
+@pytest.mark.parametrize("hub", [GEVENT_HUB, EVENTLET_HUB])
+def test_an_idle_hub_leads_to_the_main_greenlet_that_starts_up(hub: ThreadStack) -> None:
+    starting = greenlet(*LOADS, "app:load_flags", *GET, name="main greenlet at 0x7f01")
+    seen = look(LookEvidence(threads=(hub,), suspended=(BACKGROUND, ACCEPTS, starting), in_startup=True))
+    assert seen is not None
+    assert (seen.call, seen.category, seen.how) == ("load_flags", Category.HTTP, How.GREENLET)
+    assert (seen.path, seen.library, seen.library_call) == (("<module>", "load_flags"), "requests", "get")
+    assert seen.confidence is Confidence.HIGH
+
+
+def test_a_start_up_that_waits_in_a_library_before_the_application_runs() -> None:
+    starting = greenlet(LOADS[0], "gunicorn/util.py:import_app", *IMPORTING, "shop/wsgi.py:<module>", *GET)
+    seen = look(LookEvidence(threads=(GEVENT_HUB,), suspended=(BACKGROUND, starting), in_startup=True))
+    assert seen is not None and (seen.call, seen.category) == (None, Category.HTTP)
+
+
+@pytest.mark.parametrize("in_startup", [True, False])
+@pytest.mark.parametrize("beats", [GEVENT_BEATS, EVENTLET_BEATS])
+def test_greenlets_that_wait_for_work_explain_nothing(beats: SuspendedCode, in_startup: bool) -> None:
+    suspended = (beats, ACCEPTS, KEEPS_ALIVE, greenlet("gevent/pool.py:Pool._wait", "gevent/hub.py:wait"))
+    assert look(LookEvidence(threads=(GEVENT_HUB,), suspended=suspended, in_startup=in_startup)) is None
+
+
+def test_an_application_that_embeds_gunicorn_is_not_what_its_beat_waits_for() -> None:
+    embedding = replace(GEVENT_BEATS, frames=(*frames("app:<module>", "app:main"), *GEVENT_BEATS.frames))
+    assert look(LookEvidence(threads=(GEVENT_HUB,), suspended=(embedding,))) is None
+
+
+def test_while_serving_the_request_counts_and_not_the_background() -> None:
+    request = greenlet(*HANDLES, "app:handler", "redis/client.py:Redis.get", name="Greenlet at 0x7f09")
+    seen = look(LookEvidence(threads=(GEVENT_HUB,), suspended=(BACKGROUND, GEVENT_BEATS, KEEPS_ALIVE, request)))
+    assert seen is not None
+    assert (seen.call, seen.category, seen.confidence) == ("handler", Category.CACHE, Confidence.HIGH)
+
+
+def test_of_two_requests_in_different_calls_neither_is_sure() -> None:
+    one = greenlet(*HANDLES, "app:handler", *GET, name="Greenlet at 0x7f08")
+    other = greenlet(*HANDLES, "app:report", "psycopg2/__init__.py:connect", name="Greenlet at 0x7f09")
+    seen = look(LookEvidence(threads=(GEVENT_HUB,), suspended=(one, other)))
+    assert seen is not None and seen.confidence is Confidence.MEDIUM
+    seen = look(LookEvidence(threads=(GEVENT_HUB,), suspended=(one, one)))
+    assert seen is not None and seen.confidence is Confidence.HIGH
+
+
+@pytest.mark.parametrize(
+    ("category", "calls"),
+    [
+        (Category.SLEEP, ("gevent/hub.py:sleep",)),
+        (Category.SLEEP, ("eventlet/greenthread.py:sleep", "eventlet/hubs/hub.py:BaseHub.switch")),
+        (Category.DNS, ("requests/api.py:get", "gevent/_socketcommon.py:getaddrinfo", "gevent/resolver/thread.py:get")),
+        (Category.NETWORK, ("gevent/_socket3.py:SocketMixin.recv",)),
+        (Category.LOCK, ("std/threading.py:Condition.wait", "gevent/thread.py:LockType.acquire")),
+        (Category.DATABASE, ("psycopg2/__init__.py:connect", "psycogreen/gevent.py:gevent_wait_callback")),
+    ],
+)
+def test_what_a_patched_call_is(category: Category, calls: tuple[str, ...]) -> None:
+    seen = look(LookEvidence(threads=(GEVENT_HUB,), suspended=(greenlet(*LOADS, "app:f", *calls),), in_startup=True))
+    assert seen is not None
+    assert (seen.category, seen.call) == (category, "f")
+
+
+def test_a_call_that_blocks_the_hub_is_the_thread_s_own() -> None:
+    blocked = main_thread(*HANDLES, "app:handler", "psycopg2/__init__.py:connect")
+    seen = look(LookEvidence(threads=(blocked,), suspended=(GEVENT_BEATS, greenlet(*HANDLES, "app:other", *GET))))
+    assert seen is not None and (seen.call, seen.how) == ("handler", How.THREAD)
 
 
 def test_a_synchronous_call_on_the_loop_is_marked() -> None:
