@@ -74,6 +74,8 @@ class PublishedLayout:
         # Between `awaited_by` and `is_task` lies the state, an int: its place is not published.
         if values["asyncio_task.is_task"] - values["asyncio_task.awaited_by"] != 12:
             raise DebugOffsetsError("a future's state is not where it was")
+        if values["asyncio_thread.running_task"] != values["asyncio_thread.running_loop"] + 8:
+            raise DebugOffsetsError("a thread's fields are in another order")
         if values["asyncio_interpreter.size"] != published["interpreter_state.size"]:
             raise DebugOffsetsError("asyncio was built for another interpreter")
         return values

@@ -343,7 +343,8 @@ def _declared_version(memory: ProcessMemory, place: InterpreterPlace, head: byte
     return version if version.major == 3 and number >> 32 == 0 else None
 
 
-def _open(pid: int, memory: ProcessMemory, place: InterpreterPlace) -> Interpreter:
+def read_interpreter(pid: int, memory: ProcessMemory, place: InterpreterPlace) -> Interpreter:
+    """The interpreter at a place in a process's memory; see `open_interpreter` for the errors."""
     head = memory.read(place.runtime_address, HEAD_BYTES)
     version = _declared_version(memory, place, head)
     hint = f"{version.major}.{version.minor}" if version else place.minor_hint
@@ -385,7 +386,7 @@ def open_interpreter(pid: int) -> Interpreter:
     place = find_interpreter(pid, _read_maps(pid))
     memory = _open_memory(pid)
     try:
-        return _open(pid, memory, place)
+        return read_interpreter(pid, memory, place)
     except InconsistentReadError as error:
         memory.close()
         raise UnsupportedInterpreterError(pid, f"its interpreter's memory makes no sense ({error})") from None

@@ -67,9 +67,21 @@ def can_import(python: str, module: str) -> bool:
     )
 
 
+def packages_of(version: str) -> Path | None:
+    """The folder of uvloop, anyio and others for this version, where they were set up."""
+    folder = INTERPRETERS / f"packages-{version}"
+    return folder if folder.is_dir() else None
+
+
 def python_with_uvloop(version: str) -> str | None:
-    """An interpreter of this version that has uvloop: the one found here, or the environment of the live tests."""
+    """An interpreter of this version that has uvloop: the one found here, or the environment of the live tests.
+
+    Its process has to be given `packages_of(version)`.
+    """
     python = interpreters().get(version)
+    packages = packages_of(version)
+    if python is not None and packages is not None and (packages / "uvloop").is_dir():
+        return python
     if python is not None and can_import(python, "uvloop"):
         return python
     if version == "{}.{}".format(*sys.version_info[:2]):
@@ -80,13 +92,13 @@ def python_with_uvloop(version: str) -> str | None:
 class TargetProcess:
     """A program that says one line of JSON on stdout when it stands as wanted, and ends when its stdin is closed."""
 
-    def __init__(self, python: str, *arguments: str | Path) -> None:
+    def __init__(self, python: str, *arguments: str | Path, packages: Path | None = None) -> None:
         self.process = subprocess.Popen(
             [python, *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONUTF8": "1"},
+            env={**os.environ, "PYTHONUTF8": "1", **({"PYTHONPATH": str(packages)} if packages else {})},
         )
         self.pid = self.process.pid
 

@@ -10,15 +10,16 @@ from gtdiag.interpreter import SuspendedReading, open_interpreter
 from gtdiag.interpreter.layout import known_versions
 from gtdiag.model.stacks import SuspendedCode
 
-from .target_process import PROGRAMS, TargetProcess, interpreters, python_with_uvloop
+from .target_process import PROGRAMS, TargetProcess, interpreters, packages_of, python_with_uvloop
 
 pytestmark = pytest.mark.live
 
 LOOPS = ("c", "python", "uvloop")
 
 
-def look(python: str, loop: str) -> tuple[dict[str, Any], SuspendedReading]:
-    with TargetProcess(python, PROGRAMS / "await_chains.py", loop) as target:
+def look(python: str, version: str, loop: str) -> tuple[dict[str, Any], SuspendedReading]:
+    packages = packages_of(version) if loop == "uvloop" else None
+    with TargetProcess(python, PROGRAMS / "await_chains.py", loop, packages=packages) as target:
         told = target.told()
         with open_interpreter(target.pid) as interpreter:
             return told, interpreter.read_suspended()
@@ -30,7 +31,7 @@ def looked(request: pytest.FixtureRequest) -> tuple[dict[str, Any], dict[str, Su
     python = python_with_uvloop(version) if loop == "uvloop" else interpreters().get(version)
     if python is None:
         pytest.skip(f"no CPython {version} {'with uvloop ' if loop == 'uvloop' else ''}on this machine")
-    told, reading = look(python, loop)
+    told, reading = look(python, version, loop)
     assert not reading.truncated
     assert reading.problems == ()
     return told, {code.name: code for code in reading.suspended}
@@ -112,7 +113,7 @@ def test_coroutines_that_cython_compiled_have_their_names(version: str) -> None:
     python = python_with_uvloop(version)
     if python is None:
         pytest.skip(f"no CPython {version} with uvloop on this machine")
-    with TargetProcess(python, PROGRAMS / "uvloop_connect.py") as target:
+    with TargetProcess(python, PROGRAMS / "uvloop_connect.py", packages=packages_of(version)) as target:
         target.told()
         with open_interpreter(target.pid) as interpreter:
             tasks = {code.name: code for code in interpreter.read_suspended().suspended}

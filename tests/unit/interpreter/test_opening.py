@@ -20,7 +20,7 @@ from gtdiag.interpreter import (
 )
 from gtdiag.interpreter.elf import parse_maps
 
-from .target_process import PROGRAMS, TargetProcess, old_interpreters
+from .target_process import INTERPRETERS, PROGRAMS, TargetProcess, old_interpreters
 
 MANY_TASKS = PROGRAMS / "many_tasks.py"
 
@@ -96,6 +96,34 @@ def test_pypy_is_named(tmp_path: Path) -> None:
         finally:
             process.kill()
     assert "PyPy" in why
+
+
+OTHER_INTERPRETERS = {"pypy3": "it runs PyPy, not CPython", "python-32-bit": "it is a 32-bit program"}
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("name", OTHER_INTERPRETERS)
+def test_a_real_interpreter_of_another_kind_is_named(name: str) -> None:
+    python = INTERPRETERS / "bin" / name
+    if not python.is_file():
+        pytest.skip(f"no {name} here: tests/interpreters/set_up.py fetches it")
+    with TargetProcess(str(python), MANY_TASKS, "1") as target:
+        target.told()
+        with pytest.raises(UnsupportedInterpreterError) as caught:
+            open_interpreter(target.pid)
+    assert OTHER_INTERPRETERS[name] in caught.value.why
+
+
+@pytest.mark.live
+def test_a_real_free_threaded_build_is_named() -> None:
+    python = INTERPRETERS / "bin" / "python-free-threaded"
+    if not python.exists():
+        pytest.skip("no free-threaded CPython here: tests/interpreters/set_up.py --free-threaded builds one")
+    with TargetProcess(str(python), MANY_TASKS, "1") as target:
+        target.told()
+        with pytest.raises(UnsupportedInterpreterError) as caught:
+            open_interpreter(target.pid)
+    assert caught.value.why.startswith("free-threaded CPython 3.")
 
 
 @pytest.mark.live
