@@ -404,7 +404,10 @@ class Fold:
 
     def _on_requests(self, event: events.RequestSample) -> None:
         life = self._life_of(event)
-        if life is not None:
+        if life is None:
+            return
+        aborting = life.timed_out and life.recovered_at is None and not event.requests
+        if not aborting:  # the abort ends a request; what matters is what the worker was in when it timed out
             life.requests.add(event.requests, event.at)
 
     def _on_sockets(self, event: events.SocketSample) -> None:

@@ -133,8 +133,9 @@ class WorkerLife:
         seen = self.requests.leading()
         if self.request is None or seen is None:
             return self.request or seen
-        same = (self.request.method, _without_query(self.request.path)) == (seen.method, _without_query(seen.path))
-        return seen if same else self.request
+        same_path = _without_query(self.request.path) == _without_query(seen.path)
+        # gunicorn's own line names no method.
+        return seen if same_path and self.request.method in (None, seen.method) else self.request
 
     def add_evidence(self, text: str) -> None:
         """Keep one line of evidence, once, up to a bound."""

@@ -17,8 +17,8 @@ REQUEST_ID_HEADERS = ("x-request-id", "x-correlation-id", "request-id", "tracepa
 
 def split_target(target: str) -> tuple[str, str | None]:
     """A request target to its path and its query (None without a `?`); scheme, user, password and host are dropped."""
-    target = _AUTHORITY.sub("", target, count=1) if "://" in target else target
-    path, mark, query = target.partition("?")
+    authority = _AUTHORITY.match(target)
+    path, mark, query = target[authority.end() if authority else 0 :].partition("?")
     return path, query if mark else None
 
 

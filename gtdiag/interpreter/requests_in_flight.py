@@ -123,8 +123,9 @@ class RequestReader:
         for name, coroutine in self._coroutines():
             with suppress(InconsistentReadError):
                 yield from self._handlers_of_task(name, coroutine, on_main)
-        for stack in self._greenlet_stacks() if self._greenlet_stacks is not None else ():
-            yield from self._handlers_in(stack, (_WSGI,))
+        with suppress(InconsistentReadError):
+            for stack in self._greenlet_stacks() if self._greenlet_stacks is not None else ():
+                yield from self._handlers_in(stack, (_WSGI,))
 
     def _coroutines(self) -> Iterator[tuple[str, int]]:
         # Where the list of tasks cannot be read, what the threads run is still true.
@@ -142,13 +143,15 @@ class RequestReader:
     def _handlers_in(
         self, stack: Iterable[RawFrame], kinds: tuple[str, ...], on_main_thread: bool = False
     ) -> Iterator[_Place]:
+        innermost: _Place | None = None
         for raw in stack:
-            try:
+            with suppress(InconsistentReadError):
                 kind = self._kind_of(raw)
-            except InconsistentReadError:
-                continue
-            if kind in kinds:
-                yield _Place(raw, kind, on_main_thread=on_main_thread)
+                if kind in kinds:
+                    innermost = _Place(raw, kind, on_main_thread=on_main_thread)
+        # A method that a subclass extends is on the stack twice (gevent's worker): it is still one request.
+        if innermost is not None:
+            yield innermost
 
     def _kind_of(self, raw: RawFrame) -> str:
         code = self._frames.code(raw.code)

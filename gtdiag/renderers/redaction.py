@@ -1,6 +1,7 @@
 """A report to the same report without the secrets that requests and connection strings carry.
 
 Values in the query of a request path or URL, and passwords in URLs and connection strings, become `***`; names stay.
+What stands in a query without a name is taken for a value.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ _URL_PASSWORD = re.compile(
         [^\s"'<>]{1,512}@                                     # up to the last @: a raw @ in a password is common""",
     re.IGNORECASE | re.VERBOSE,
 )
-_QUERY = re.compile(r"""\?[^\s"'<>]*=[^\s"'<>]*""")
-_QUERY_VALUE = re.compile(r"""([?&;][^=&;\s"'<>]*=)[^&;\s"'<>#]*""")
+_QUERY = re.compile(r"""\?([^\s"'<>#]+)""")
+_QUERY_SEPARATOR = re.compile("([&;])")
 _NAMED_SECRET = re.compile(
     r"""(\b(?:\w{0,40}_)?(?:password|passwd|pwd|secret|token|api_?key|access_?key|private_?key)["']?\s?[=:]\s?)
         (?:"[^"]{1,512}"|'[^']{1,512}'|[^\s,;&"']{1,512})""",
@@ -37,10 +38,25 @@ def redact_text(text: str) -> str:
     if "://" in text:
         text = _URL_PASSWORD.sub(rf"\1{MASK}@", text)
     if "?" in text:
-        text = _QUERY.sub(lambda query: _QUERY_VALUE.sub(rf"\1{MASK}", query.group()), text)
+        text = _QUERY.sub(_mask_query, text)
     if "=" in text or ":" in text:
         text = _NAMED_SECRET.sub(rf"\1{MASK}", text)
     return _AUTHORIZATION.sub(rf"\1{MASK}", text)
+
+
+def _mask_query(found: re.Match[str]) -> str:
+    query = found.group(1)
+    word_before = found.string[: found.start()].rpartition(" ")[2]
+    if "=" not in query and "/" not in word_before:
+        return found.group()  # a question in a sentence
+    return "?" + "".join(map(_mask_part, _QUERY_SEPARATOR.split(query)))
+
+
+def _mask_part(part: str) -> str:
+    if part in ("", "&", ";"):
+        return part
+    name, equals, _ = part.partition("=")
+    return f"{name}={MASK}" if equals else MASK
 
 
 def redact_report(report: Report) -> Report:

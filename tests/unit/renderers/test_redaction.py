@@ -17,8 +17,9 @@ from tests.unit.renderers import sample_reports
     [
         ("/login?token=abc&next=/home", "/login?token=***&next=***"),
         ("GET /a?b=c HTTP/1.1", "GET /a?b=*** HTTP/1.1"),
-        ("/a?flag&b=1;c=2", "/a?flag&b=***;c=***"),
-        ("/a?b", "/a?b"),
+        ("/a?flag&b=1;c=2", "/a?***&b=***;c=***"),
+        ("/a?b", "/a?***"),
+        ("is it a or b?b", "is it a or b?b"),
         ("https://host/p?key=v#top", "https://host/p?key=***#top"),
         ("postgresql://app:s3cret@db:5432/x", "postgresql://app:***@db:5432/x"),
         ("postgresql+asyncpg://app:p@ss@db/x", "postgresql+asyncpg://app:***@db/x"),
