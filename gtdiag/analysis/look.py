@@ -39,6 +39,9 @@ _CATEGORY_BY_SOURCE = (
 )
 _POOL_THREAD_MODULES = ("concurrent.futures.thread", "anyio._backends._asyncio", "gevent.threadpool")
 
+_GREENLET_SERVERS = ("gevent.pywsgi", "geventwebsocket.handler", "eventlet.wsgi")
+"""What calls the application in the worker classes that bring a server of their own (gunicorn's gevent_pywsgi)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -386,19 +389,23 @@ def _rank(code: SuspendedCode, frames: tuple[OwnedFrame, ...], in_startup: bool)
 
 
 def _greenlet_rank(frames: tuple[OwnedFrame, ...], in_startup: bool) -> int:
-    """A start-up runs in the main greenlet, a request in one below gunicorn's frames, background work in any other.
+    """A start-up runs in the main greenlet, a request below the server's frames; no other keeps the worker from work.
 
-    Those without the application's frames wait for work: the worker's beat, acceptors, idle connections, the hub.
+    Those that only wait for work have none of the application's frames: the worker's beat, acceptors, idle connections.
     """
-    last_gunicorn = max((i for i, f in enumerate(frames) if f.owner is Owner.GUNICORN), default=None)
-    if last_gunicorn is None:
-        return 30 if any(f.owner is Owner.APP for f in frames) else _IDLE_RANK
-    # An application that embeds gunicorn has frames outside it too; what gunicorn called is what counts.
-    inner = frames[last_gunicorn + 1 :]
+    server = max((i for i, f in enumerate(frames) if _is_server(f)), default=None)
+    if server is None:
+        return _IDLE_RANK  # the hub, or background work of the application's own
+    # An application that embeds gunicorn has frames outside it too; what the server called is what counts.
+    inner = frames[server + 1 :]
     starts_up = in_startup and any(f.module == "gunicorn.arbiter" for f in frames)
     if any(f.owner is Owner.APP for f in inner):
         return 0 if starts_up else 20
-    return 5 if starts_up and inner and not _is_worker_loop(frames[last_gunicorn]) else _IDLE_RANK
+    return 5 if starts_up and inner and not _is_worker_loop(frames[server]) else _IDLE_RANK
+
+
+def _is_server(frame: OwnedFrame) -> bool:
+    return frame.owner is Owner.GUNICORN or frame.module in _GREENLET_SERVERS
 
 
 def _is_worker_loop(frame: OwnedFrame) -> bool:

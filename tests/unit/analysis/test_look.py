@@ -270,7 +270,7 @@ def test_a_start_up_that_waits_in_a_library_before_the_application_runs() -> Non
 @pytest.mark.parametrize("in_startup", [True, False])
 @pytest.mark.parametrize("beats", [GEVENT_BEATS, EVENTLET_BEATS])
 def test_greenlets_that_wait_for_work_explain_nothing(beats: SuspendedCode, in_startup: bool) -> None:
-    suspended = (beats, ACCEPTS, KEEPS_ALIVE, greenlet("gevent/pool.py:Pool._wait", "gevent/hub.py:wait"))
+    suspended = (beats, ACCEPTS, KEEPS_ALIVE, BACKGROUND, greenlet("gevent/pool.py:Pool._wait", "gevent/hub.py:wait"))
     assert look(LookEvidence(threads=(GEVENT_HUB,), suspended=suspended, in_startup=in_startup)) is None
 
 
@@ -284,6 +284,12 @@ def test_while_serving_the_request_counts_and_not_the_background() -> None:
     seen = look(LookEvidence(threads=(GEVENT_HUB,), suspended=(BACKGROUND, GEVENT_BEATS, KEEPS_ALIVE, request)))
     assert seen is not None
     assert (seen.call, seen.category, seen.confidence) == ("handler", Category.CACHE, Confidence.HIGH)
+
+
+def test_a_request_of_gevent_s_own_server() -> None:
+    request = greenlet("gevent/pywsgi.py:WSGIHandler.run_application", "app:handler", *GET)
+    seen = look(LookEvidence(threads=(GEVENT_HUB,), suspended=(GEVENT_BEATS, request)))
+    assert seen is not None and seen.call == "handler"
 
 
 def test_of_two_requests_in_different_calls_neither_is_sure() -> None:
