@@ -1,6 +1,6 @@
 """Finds every suspended greenlet (gevent, eventlet) of a process and turns each into suspended code: name and stack.
 
-Nothing in a process lists its greenlets; docs/decisions/greenlets.md says how they are found and why.
+Nothing in a process lists its greenlets; docs/decisions/0004-greenlets.md says how they are found and why.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ class GreenletLayout:
     links: tuple[int, int]
     implementation: int | None = None
     back_pointer: int | None = None
+    hides_outer_frames: bool = False
+    """All but the innermost frame of a suspended greenlet are out of reach."""
 
 
 @functools.cache
@@ -78,6 +80,7 @@ def read_greenlet_layout(version: str, python: tuple[int, int]) -> GreenletLayou
                 links=(first, behind),
                 implementation=table.get("implementation"),
                 back_pointer=table.get("self"),
+                hides_outer_frames=".".join(map(str, python)) in table.get("hides_outer_frames_on", ()),
             )
     return None
 
@@ -357,6 +360,7 @@ class GreenletReader:
             kind="greenlet",
             name=f"{'main greenlet' if main else kind} at {address:#x}",
             frames=tuple(self._frames.describe(raw) for raw in stack),
+            complete=self._layout is not None and not self._layout.hides_outer_frames,
         )
 
     def note(self, node: int, of_type: int) -> None:

@@ -110,3 +110,10 @@ def test_layouts_by_version() -> None:
     assert newest == three
     before = read_greenlet_layout("3.0.3", old)
     assert before is not None and before.top_frame == two.top_frame + 16
+    hidden = [
+        (version, python)
+        for version in ("2.0.2", "3.0.0", "3.0.2", "3.0.3", "3.1.1")
+        for python in ((3, 11), (3, 12))
+        if (layout := read_greenlet_layout(version, python)) is not None and layout.hides_outer_frames
+    ]
+    assert hidden == [("3.0.0", (3, 12)), ("3.0.2", (3, 12))]
