@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gtdiag.interpreter.errors import InconsistentReadError
 from gtdiag.interpreter.frames import FrameReader, GeneratorState, RawFrame, Witnesses
 from gtdiag.interpreter.objects import OB_TYPE, ObjectReader, TypeInfo
+from gtdiag.interpreter.pool_threads import PoolThreadReader
 from gtdiag.interpreter.threads import ThreadReader
 from gtdiag.model.stacks import Frame
 
@@ -43,6 +45,8 @@ _WAITS_FOR_OTHERS: tuple[tuple[str, str, str | None], ...] = (
 _WAITING_FILES = ("asyncio/tasks.py", "asyncio/taskgroups.py", "anyio/_backends/_asyncio.py")
 _FUTURES_FILE = "asyncio/futures.py"
 _SHIELD_CALLBACK = "shield.<locals>._outer_done_callback"
+_CHAINED_CALLBACK = "_chain_future.<locals>._call_check_cancel"
+"""Its `source` is the concurrent.futures.Future whose result the future waits for (asyncio/futures.py)."""
 _MAX_CALLBACKS = 16
 
 
@@ -72,6 +76,7 @@ class AwaitChainReader:
         self._layout = objects.layout.task
         self._frames = frames
         self._threads = threads
+        self._pools = PoolThreadReader(objects, frames, threads)
 
     # Tasks and futures, in C and in Python
 
@@ -233,11 +238,10 @@ class AwaitChainReader:
             if waiting:
                 chain.through.append(f"(gather: {len(waiting)} of {total} not done)")
                 return self._other(chain, waiting)
-        for other in (self._waited_for_by_frame(chain), self._shielded(address, info)):
-            if other:
-                return other
-        chain.awaits = info.name
-        return None
+        other = self._waited_for_by_frame(chain) or self._kept_from_sight(chain, address, info)
+        if not other:
+            chain.awaits = info.name
+        return other
 
     def _other(self, chain: AwaitChain, candidates: list[int]) -> int | None:
         for candidate in candidates:
@@ -279,8 +283,8 @@ class AwaitChainReader:
                 return self._other(chain, waiting)
         return None
 
-    def _shielded(self, address: int, info: TypeInfo) -> int | None:
-        """The future that `asyncio.shield` keeps out of sight: only its outer future's callback knows it."""
+    def _closures(self, address: int, info: TypeInfo) -> Iterator[tuple[str, list[int]]]:
+        """The functions that a future will call: qualified name, and what their cells hold, by the variables' names."""
         layout = self._objects.layout.object
         callbacks: list[int] = []
         first = self._memory.u64(address + self._layout.future_callback0) if self._is_c_future(info) else 0
@@ -291,17 +295,36 @@ class AwaitChainReader:
             for entry in self._objects.items(more)[:_MAX_CALLBACKS]:
                 callbacks.extend(self._objects.items(entry)[:1])
         for callback in callbacks:
-            if self._objects.type_of(callback).name != "function":
+            closure = 0
+            if self._objects.type_of(callback).name == "function":
+                closure = self._memory.u64(callback + layout.function_closure)
+            if closure:
+                cells = self._objects.items(closure)[:_MAX_CALLBACKS]
+                qualname = self._objects.read_str(self._memory.u64(callback + layout.function_qualname))
+                yield qualname, [self._objects.cell_content(cell) for cell in cells]
+
+    def _kept_from_sight(self, chain: AwaitChain, address: int, info: TypeInfo) -> int | None:
+        """The future that `asyncio.shield` keeps out of sight: only its outer future's callback knows it.
+
+        For a future that stands for a call in a thread pool the frames of its thread are added; nothing follows then.
+        """
+        concurrent = 0
+        for qualname, held in self._closures(address, info):
+            futures = [item for item in held if item and self._is_future(self._objects.type_of(item))]
+            if not futures:
                 continue
-            qualname = self._objects.read_str(self._memory.u64(callback + layout.function_qualname))
-            closure = self._memory.u64(callback + layout.function_closure)
-            if qualname != _SHIELD_CALLBACK or not closure:
-                continue
-            # In alphabetical order: `cur_task` (3.14 and later, the task that shields), then `inner`, which is wanted.
-            for cell in reversed(self._objects.items(closure)[:_MAX_CALLBACKS]):
-                held = self._objects.cell_content(cell)
-                if held and self._is_future(self._objects.type_of(held)):
-                    return held
+            if qualname == _SHIELD_CALLBACK:
+                # In alphabetical order: `cur_task` (3.14 and later, the task that shields), then `inner`.
+                return futures[-1]
+            if qualname == _CHAINED_CALLBACK:
+                concurrent = futures[0]
+        raw_frames, stable = self._pools.frames_of(concurrent or address)
+        if raw_frames:
+            chain.through.append("(a thread of a pool)")
+            chain.frames.extend(self._frames.describe(raw) for raw in raw_frames)
+            chain.complete = stable
+        elif concurrent and self._pools.is_queued(concurrent):
+            chain.through.append("(a thread pool's queue)")
         return None
 
     def _step_into_cython(self, chain: AwaitChain, address: int, info: TypeInfo) -> int | None:

@@ -33,6 +33,8 @@ _INLINE_VALUES_FLAG = 1 << 2
 _MANAGED_DICT_AT = -24
 _MANAGED_VALUES_AT = -32
 
+_NO_HASH = (1 << 64) - 1
+
 _MAX_STRING_CHARACTERS = 4096
 _MAX_BASES = 32
 _MAX_DICT_ENTRIES = 200_000
@@ -192,14 +194,15 @@ class ObjectReader:
         raise InconsistentReadError(f"no list or tuple at {address:#x}")
 
     def set_members(self, address: int, max_slots: int = _MAX_SET_SLOTS) -> list[int]:
-        """The addresses of a set's members. May hold the marker of a deleted entry: check each member's type."""
+        """The addresses of a set's members."""
         if not {"set", "frozenset"} & set(self.type_of(address).names):
             raise InconsistentReadError(f"no set at {address:#x}")
         mask = self.memory.u64(address + _SET_MASK)
         if mask + 1 > max_slots or mask & (mask + 1):
             raise InconsistentReadError(f"a set of {mask + 1} slots at {address:#x}")
         table = words(self.memory.read_fresh(self.memory.u64(address + _SET_TABLE), 16 * (mask + 1)))
-        return [key for key in table[::2] if key]
+        # A member that was taken out leaves a marker, which is no object, with a hash that none has (setobject.c).
+        return [key for key, digest in zip(table[::2], table[1::2], strict=True) if key and digest != _NO_HASH]
 
     def _dict_table(self, keys: int) -> tuple[int, int, int, bool]:
         """Address and number of a keys object's entries, the words in each, and whether a hash comes first."""
