@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from gtdiag.collectors.clock import Clock
 from gtdiag.collectors.processes import ProcessSampler, read_wchan
@@ -12,6 +13,7 @@ from gtdiag.collectors.requests import requests_in_flight
 from gtdiag.collectors.sockets import read_connections
 from gtdiag.collectors.stacks import StackReader, StackReadError
 from gtdiag.collectors.suspended import SuspendedReader
+from gtdiag.gunicorn.proc_files import read_stat
 from gtdiag.model.events import (
     CollectionGap,
     Event,
@@ -22,6 +24,7 @@ from gtdiag.model.events import (
     SuspendedSample,
 )
 from gtdiag.model.identity import Origin, WorkerId
+from gtdiag.model.stacks import ThreadStack
 
 SAMPLE_RESOLUTION_S = 0.01
 HANGS_BEFORE_GIVING_UP = 2
@@ -65,6 +68,8 @@ class Looker:
         self._reported: set[tuple[str, str]] = set()
         self._hangs: dict[WorkerId | None, int] = {}
         self._without_stacks: set[WorkerId | None] = set()
+        self._from_memory: set[WorkerId | None] = set()
+        """Workers on which py-spy has failed: their stacks are read from their memory, with the rest of it."""
         self._stacks: StackReader | None = stack_reader
         self._missing: StackReadError | None = None
         self._hangs_in_all = 0
@@ -81,8 +86,6 @@ class Looker:
         The stacks are a part of their own, so that a py-spy that hangs does not hold back what the rest saw.
         """
         parts: list[LookPart] = [lambda: self._timed(lambda: self._look_inside(pid, worker, master_pid))]
-        if self._stacks is not None and worker in self._without_stacks:
-            return tuple(parts)
         parts.append(lambda: self._timed(lambda: self._look_at_stacks(pid, worker, master_pid)))
         return tuple(parts)
 
@@ -97,10 +100,12 @@ class Looker:
         return Look(tuple(events), max(0.0, self._clock.monotonic() - started_s), picture)
 
     def _look_inside(self, pid: int, worker: WorkerId | None, master_pid: int) -> list[Event]:
-        inside: list[Event] = []
+        process = worker or WorkerId(pid)
+        inside = self._look_at_suspended(process, worker, master_pid)
         if worker is not None:
-            inside += self._look_at_suspended(worker, master_pid)
             inside += self._look_at_requests(worker, master_pid)
+        if self._stacks is None or worker in self._from_memory or self._has_given_up():
+            inside += self._stacks_from_memory(process, worker, master_pid)
         return [*inside, *self._look_at_sockets(pid, worker, master_pid)]
 
     def forget(self, worker: WorkerId) -> None:
@@ -108,6 +113,7 @@ class Looker:
         self._suspended.forget(worker)
         self._hangs.pop(worker, None)
         self._without_stacks.discard(worker)
+        self._from_memory.discard(worker)
 
     def close(self) -> None:
         """Let go of every worker."""
@@ -118,9 +124,7 @@ class Looker:
             missing = self._missing
             why, hint = (missing.why, missing.hint) if missing else ("py-spy is missing", "")
             return self._gap("stacks", "stack", why, hint, worker, master_pid)
-        if worker in self._without_stacks:
-            return []
-        if self._hangs_in_all >= HANGS_IN_ALL and not self._ever_answered:
+        if worker in self._without_stacks or self._has_given_up():
             return []
         at, before_s = self._clock.now(), self._clock.monotonic()
         try:
@@ -133,23 +137,50 @@ class Looker:
                 self._hangs_in_all += 1
             if error.lasting or self._hangs.get(worker, 0) >= HANGS_BEFORE_GIVING_UP:
                 self._without_stacks.add(worker)
+            self._from_memory.add(worker)
             return self._gap("stacks", "stack", error.why, error.hint, worker, master_pid)
         self._ever_answered = True
-        return [
-            StackSample(
-                origin=Origin("stack"),
-                at=at,
-                resolution_s=SAMPLE_RESOLUTION_S,
-                worker=worker,
-                master_pid=master_pid,
-                threads=threads,
-                duration_s=round(self._clock.monotonic() - before_s, 4),
-            )
-        ]
+        return [self._stack_sample(at, before_s, pid, worker, master_pid, threads)]
 
-    def _look_at_suspended(self, worker: WorkerId, master_pid: int) -> list[Event]:
+    def _has_given_up(self) -> bool:
+        return self._hangs_in_all >= HANGS_IN_ALL and not self._ever_answered
+
+    def _stacks_from_memory(self, process: WorkerId, worker: WorkerId | None, master_pid: int) -> list[Event]:
+        """What the interpreter's own memory shows of its threads, where py-spy cannot be had."""
         at, before_s = self._clock.now(), self._clock.monotonic()
-        look = self._suspended.read(worker)
+        threads = self._suspended.read_threads(process)
+        if not threads:
+            return []
+        try:
+            runs = read_stat(process.pid).state == "R"
+        except (ProcessLookupError, PermissionError):
+            return []
+        seen = tuple(replace(thread, active=runs) if thread.main else thread for thread in threads)
+        return [self._stack_sample(at, before_s, process.pid, worker, master_pid, seen)]
+
+    def _stack_sample(
+        self,
+        at: datetime,
+        before_s: float,
+        pid: int,
+        worker: WorkerId | None,
+        master_pid: int,
+        threads: tuple[ThreadStack, ...],
+    ) -> StackSample:
+        return StackSample(
+            origin=Origin("stack"),
+            at=at,
+            resolution_s=SAMPLE_RESOLUTION_S,
+            worker=worker,
+            master_pid=master_pid,
+            threads=threads,
+            duration_s=round(self._clock.monotonic() - before_s, 4),
+            wchan=read_wchan(pid),
+        )
+
+    def _look_at_suspended(self, process: WorkerId, worker: WorkerId | None, master_pid: int) -> list[Event]:
+        at, before_s = self._clock.now(), self._clock.monotonic()
+        look = self._suspended.read(process)
         if look.suspended is None:
             if not look.gone:
                 return self._gap("suspended_code", "suspended", look.why, look.hint, worker, master_pid)

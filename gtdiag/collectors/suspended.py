@@ -11,7 +11,7 @@ from gtdiag.collectors.processes import is_alive
 from gtdiag.collectors.requests import SeenRequest
 from gtdiag.errors import GtdiagError
 from gtdiag.model.identity import WorkerId
-from gtdiag.model.stacks import SuspendedCode
+from gtdiag.model.stacks import SuspendedCode, ThreadStack
 
 
 class Reading(Protocol):
@@ -31,6 +31,9 @@ class OpenInterpreter(Protocol):
 
     def read_suspended(self) -> Reading:
         """Read all suspended code once."""
+
+    def read_threads(self) -> tuple[ThreadStack, ...]:
+        """Read the stacks of the running threads."""
 
     def read_requests(self, *, with_query_values: bool) -> Sequence[SeenRequest]:
         """Read the requests that are being handled."""
@@ -61,13 +64,7 @@ class SuspendedReader:
     def read(self, worker: WorkerId) -> SuspendedLook:
         """Look once; a failure is a value, since memory that changes while it is read can yield anything."""
         try:
-            with self._lock:
-                interpreter = self._interpreters.get(worker)
-            if interpreter is None:
-                interpreter = self._open(worker.pid)
-                with self._lock:
-                    self._interpreters[worker] = interpreter
-            reading = interpreter.read_suspended()
+            reading = self._interpreter_of(worker).read_suspended()
         except GtdiagError as error:
             from gtdiag.interpreter.errors import InterpreterGoneError  # imported by now, see _open
 
@@ -85,6 +82,13 @@ class SuspendedReader:
             )
         return SuspendedLook(tuple(reading.suspended), truncated=reading.truncated)
 
+    def read_threads(self, worker: WorkerId) -> tuple[ThreadStack, ...]:
+        """The stacks of a worker's threads, from its memory; empty where they cannot be read."""
+        try:
+            return self._interpreter_of(worker).read_threads()
+        except (GtdiagError, OSError, ValueError):
+            return ()  # reading the suspended code says why
+
     def read_requests(self, worker: WorkerId, *, with_query_values: bool) -> Sequence[SeenRequest] | None:
         """The requests of a worker whose suspended code has just been read; None where they cannot be read."""
         with self._lock:
@@ -95,6 +99,15 @@ class SuspendedReader:
             return interpreter.read_requests(with_query_values=with_query_values)
         except (GtdiagError, OSError, ValueError):
             return None  # it has just ended; had it not been readable, the suspended code would have said so
+
+    def _interpreter_of(self, worker: WorkerId) -> OpenInterpreter:
+        with self._lock:
+            interpreter = self._interpreters.get(worker)
+        if interpreter is None:
+            interpreter = self._open(worker.pid)
+            with self._lock:
+                self._interpreters[worker] = interpreter
+        return interpreter
 
     def forget(self, worker: WorkerId) -> None:
         """Close the interpreter of a worker that is gone."""

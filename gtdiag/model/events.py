@@ -98,8 +98,8 @@ class WorkerClassAnnounced(Event):
 class MasterSettings(Event):
     """What a live master is and runs with; fields that could not be read are None.
 
-    `settings_source` says where they come from, best first: "memory" (the arbiter object), "command_line",
-    "environment", "configuration_file", "default".
+    `settings_source` says where they come from, best first: "memory" (the arbiter object), "control_socket" (25 and
+    later), "command_line", "environment", "configuration_file", "default".
     """
 
     version: str | None = None
@@ -114,6 +114,8 @@ class MasterSettings(Event):
     """What gunicorn was told to load ("package.module:app")."""
     working_directory: str | None = None
     settings_source: str | None = None
+    started_at: datetime | None = None
+    """When the master's process began, as the kernel says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,8 +279,6 @@ class ProcessSample(Event):
     threads: int | None = None
     wchan: str | None = None
     """The kernel function the main thread sleeps in (proc(5), /proc/PID/wchan), without ptrace rights too."""
-    syscall: str | None = None
-    """The system call the main thread is in (/proc/PID/syscall, needs ptrace rights); "running" on a CPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,11 +287,13 @@ class StackSample(Event):
 
     threads: tuple[ThreadStack, ...]
     duration_s: float | None = None
+    wchan: str | None = None
+    """The kernel function the main thread slept in at that moment; None where it ran or the kernel does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuspendedSample(Event):
-    """All suspended code of a worker: its asyncio tasks, its greenlets."""
+    """All suspended code of a worker (or of the master, with `worker` None): its asyncio tasks, its greenlets."""
 
     suspended: tuple[SuspendedCode, ...]
     duration_s: float | None = None
@@ -307,7 +309,7 @@ class RequestSample(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketSample(Event):
-    """The sockets of a worker and their peers."""
+    """The sockets of a worker (or of the master, with `worker` None) and their peers."""
 
     connections: tuple[Connection, ...]
 

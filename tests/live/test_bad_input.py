@@ -205,6 +205,20 @@ def test_py_spy_is_missing(
     assert_lifespan_is_named(report, pid)
 
 
+def test_without_py_spy_the_stack_is_read_from_memory(
+    newest_environment: Environment, mute: Address, tmp_path: Path, without_py_spy: list[str]
+) -> None:
+    with hanging_import(newest_environment, mute, tmp_path) as gunicorn:
+        pid = gunicorn.wait_for_workers(1)[0]
+        done = watch_without_py_spy(gunicorn, without_py_spy)
+    report = done.report()
+    assert gaps(report, "stacks")
+    [incident] = report["incidents"]
+    blocked = incident["blocked"]
+    assert (incident["pid"], blocked["call"], blocked["category"]) == (pid, "load_feature_flags", "http")
+    assert (blocked["library"], blocked["how"]) == ("requests", "thread")
+
+
 def test_py_spy_hangs(
     newest_environment: Environment, mute: Address, tmp_path: Path, without_py_spy: list[str]
 ) -> None:
