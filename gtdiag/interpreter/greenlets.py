@@ -29,8 +29,6 @@ _TRIES = 2
 
 _GENERATIONS = 3
 _GENERATION_BYTES = 24
-_FULL_COLLECTIONS = 152
-"""From the first generation: three and the permanent one, then (collections, collected, uncollectable) of each."""
 _GC_HEAD_BYTES = 16
 _GC_FLAGS = 3
 _TP_BASE = 256
@@ -262,7 +260,7 @@ class GreenletReader:
             try:
                 old = self._searches.setdefault(owner, _OldGeneration())
                 self._memory.forget()
-                old.begin(self._memory.u64(first + _FULL_COLLECTIONS))
+                old.begin(self._memory.u64(first + layout.gc_full_collections))
                 left |= not self._search_old(old, first + (_GENERATIONS - 1) * _GENERATION_BYTES, deadline)
             except InconsistentReadError:
                 left = True  # the next look goes on

@@ -26,6 +26,8 @@ class RuntimeLayout:
     gc_generations: int | None = None
     """The collector's three generations, in PyInterpreterState; from _PyRuntimeState where `gc_in_runtime` (3.8)."""
     gc_in_runtime: bool = False
+    gc_full_collections: int = 152
+    """From the generations to a word that each full collection changes: their number, up to 3.13."""
 
 
 @dataclass(frozen=True, slots=True)
