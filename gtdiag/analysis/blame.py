@@ -7,23 +7,12 @@ from datetime import datetime, timedelta
 
 from gtdiag.analysis.look import Look
 from gtdiag.model.report import Blocked, Category, Confidence, How, Owner, StackFrame
+from gtdiag.rules.categories import WAITING_CATEGORIES
 from gtdiag.rules.services import match_service
 from gtdiag.rules.thresholds import threshold
 
 _MAX_CALLS = 64  # distinct calls kept for one worker; a worker that shows more is not blocked in one of them
 _SHORTEST_OBSERVATION_S = 0.5
-_WAITING = {
-    Category.DATABASE,
-    Category.CACHE,
-    Category.BROKER,
-    Category.HTTP,
-    Category.DNS,
-    Category.NETWORK,
-    Category.LOCK,
-    Category.SUBPROCESS,
-    Category.FILESYSTEM,
-    Category.SLEEP,
-}
 _LOWER = {Confidence.HIGH: Confidence.MEDIUM, Confidence.MEDIUM: Confidence.LOW, Confidence.LOW: Confidence.LOW}
 
 _CallKey = tuple[tuple[str, ...], str | None, Category, str | None]
@@ -123,7 +112,7 @@ class BlameTally:
         if looks < 2 or self._run_from is None or until is None or not observed_s:
             return None
         share = (until - self._run_from).total_seconds() / observed_s
-        waits = all(key[2] in _WAITING for key in self._run)
+        waits = all(key[2] in WAITING_CATEGORIES for key in self._run)
         if share < threshold("last_wait_share" if waits else "last_run_share"):
             return None
         return {key: float(count) for key, count in self._run.items() if key in self._calls} or None

@@ -13,12 +13,11 @@ from gtdiag.analysis.ownership import CodeOwnership, OwnedFrame
 from gtdiag.model.report import Category, Confidence, How, Owner, StackFrame, WaitingOn
 from gtdiag.model.stacks import Connection, Frame, SuspendedCode, ThreadStack
 from gtdiag.rules.catalog import Catalog, Level, Rule, read_catalog
+from gtdiag.rules.categories import WAITING_CATEGORIES
 from gtdiag.rules.frameworks import is_event_loop_module
 from gtdiag.rules.services import match_kernel_wait, match_service
 
 _IMPORT_MODULES = ("importlib", "zipimport")
-_REMOTE_CATEGORIES = {Category.DATABASE, Category.CACHE, Category.BROKER, Category.HTTP, Category.NETWORK, Category.DNS}
-_WAITING_CATEGORIES = _REMOTE_CATEGORIES | {Category.SLEEP, Category.LOCK, Category.SUBPROCESS, Category.FILESYSTEM}
 _CATEGORY_BY_KERNEL_WAIT = {
     "sleep": Category.SLEEP,
     "lock": Category.LOCK,
@@ -205,7 +204,7 @@ class LookReader:
             stack=_stack_of(frames),
             rule=classified.rule,
             confidence=confidence,
-            in_event_loop=in_event_loop and classified.category in _WAITING_CATEGORIES,
+            in_event_loop=in_event_loop and classified.category in WAITING_CATEGORIES,
         )
 
     def _classify(
@@ -254,7 +253,7 @@ class LookReader:
             waiting = self._classify_by_rule(inner, named_by=inner)
             if (
                 waiting is not None
-                and waiting.category in _WAITING_CATEGORIES
+                and waiting.category in WAITING_CATEGORIES
                 and not active
                 and _reaches_primitive(inner, self._catalog)
             ):

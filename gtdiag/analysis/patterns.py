@@ -12,20 +12,9 @@ from gtdiag.analysis.judging import Judge, Judgement
 from gtdiag.analysis.lives import MasterLife, WorkerLife
 from gtdiag.analysis.wording import count_of, describe_blocked, name_call, pids_in_words, seconds_in_words
 from gtdiag.model.report import Blocked, Category, Confidence, IncidentKind, Pattern, PatternKind, Phase
+from gtdiag.rules.categories import WAITING_CATEGORIES
 from gtdiag.rules.thresholds import threshold
 
-_WAITING = {
-    Category.DATABASE,
-    Category.CACHE,
-    Category.BROKER,
-    Category.HTTP,
-    Category.DNS,
-    Category.NETWORK,
-    Category.SLEEP,
-    Category.LOCK,
-    Category.SUBPROCESS,
-    Category.FILESYSTEM,
-}
 _UNTIMED = float("-inf")
 
 
@@ -274,7 +263,7 @@ def _match_blocking_call_in_event_loop(group: list[Judgement], master: MasterLif
         for j in group
         if j.kind in (IncidentKind.WORKER_TIMEOUT, IncidentKind.STARTUP_HANG)
         and j.blocked is not None
-        and j.blocked.category in _WAITING
+        and j.blocked.category in WAITING_CATEGORIES
         and j.life.tally.in_event_loop()
     ]
     by_call: dict[str, list[Judgement]] = defaultdict(list)
