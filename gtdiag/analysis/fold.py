@@ -10,6 +10,7 @@ from typing import Any
 from gtdiag.analysis.blame import BlameTally
 from gtdiag.analysis.lives import Death, MasterLife, WorkerLife
 from gtdiag.analysis.look import LookEvidence, LookReader
+from gtdiag.analysis.master_startup import MasterStartup, is_loading
 from gtdiag.analysis.ordering import SecondBuffer
 from gtdiag.analysis.ownership import CodeOwnership
 from gtdiag.analysis.population import Population
@@ -146,6 +147,8 @@ class Fold:
     def _on_observation_ended(self, event: events.ObservationEnded) -> None:
         for life in self.population.workers:
             self._finish_look(life)
+        for master in self.population.masters:
+            self._finish_look(master.startup)
         self.observation.ended = True
         self.observation.end_reason = event.reason
 
@@ -160,7 +163,9 @@ class Fold:
         self.population.start_master(event, event.version)
 
     def _on_master_named(self, event: events.Event) -> None:
-        self.population.master_of(event)
+        master = self.population.master_of(event)
+        if master is not None:
+            master.listening = True
 
     def _on_worker_class(self, event: events.WorkerClassAnnounced) -> None:
         master = self.population.master_of(event) or self.population.latest_master(event)
@@ -172,6 +177,7 @@ class Fold:
         if master is None:
             return
         master.live = True
+        master.process_started_at = event.started_at or master.process_started_at
         for name in (
             "version",
             "worker_class",
@@ -224,6 +230,9 @@ class Fold:
 
     def _on_booted(self, event: events.WorkerBooted) -> None:
         life = self.population.boot(event)
+        if life.master is not None and not self._is_backlog(event):
+            self._finish_look(life.master.startup)
+            life.master.startup.over_at = life.master.startup.over_at or event.at
         if self._is_backlog(event) and not life.seen_live:
             life.from_backlog = True
 
@@ -371,30 +380,43 @@ class Fold:
         return (beat - earlier_beat).total_seconds() > 0.2  # both ages are read a few milliseconds apart from `at`
 
     def _on_process(self, event: events.ProcessSample) -> None:
+        master = self._master_looked_at(event)
+        if master is not None:
+            master.kernel_function = event.wchan
+            pending = self._pending.get(id(master))
+            if pending is not None and pending.threads_seen and pending.suspended_seen:
+                self._finish_look(master)
+            return
         life = self._life_of(event)
         if life is None:
             return
         life.rss_bytes = event.rss_bytes
         life.peak_rss_bytes = max(event.peak_rss_bytes or 0, life.peak_rss_bytes or 0, event.rss_bytes)
         life.cpu_percent = event.cpu_percent if event.cpu_percent is not None else life.cpu_percent
-        life.kernel_function = event.syscall or event.wchan
+        life.kernel_function = event.wchan
         if event.at is not None:
             life.first_rss = life.first_rss or (event.at, event.rss_bytes)
             life.last_rss_at = event.at
 
     def _on_stack(self, event: events.StackSample) -> None:
-        life = self._life_of(event)
+        life = self._life_of(event) or self._master_looked_at(event)
         if life is not None:
             self._pending_look(life, event, "threads_seen").threads_seen = True
             life.threads = event.threads
+            life.kernel_function = event.wchan or life.kernel_function
 
     def _on_suspended(self, event: events.SuspendedSample) -> None:
-        life = self._life_of(event)
+        life = self._life_of(event) or self._master_looked_at(event)
         if life is not None:
             self._pending_look(life, event, "suspended_seen").suspended_seen = True
             life.suspended = event.suspended
 
-    def _pending_look(self, life: WorkerLife, event: events.Event, part: str) -> PendingLook:
+    def _master_looked_at(self, event: events.Event) -> MasterStartup | None:
+        """The start-up of the master that an event without a worker is about."""
+        master = self.population.master_of(event) if event.worker is None else None
+        return None if master is None else master.startup
+
+    def _pending_look(self, life: WorkerLife | MasterStartup, event: events.Event, part: str) -> PendingLook:
         """The look that this part belongs to: the one under way, or a new one if that has this part already."""
         pending = self._pending.get(id(life))
         if pending is None or getattr(pending, part):
@@ -411,21 +433,26 @@ class Fold:
             life.requests.add(event.requests, event.at)
 
     def _on_sockets(self, event: events.SocketSample) -> None:
-        life = self._life_of(event)
+        life = self._life_of(event) or self._master_looked_at(event)
         if life is not None:
             life.connections = event.connections
 
-    def _finish_look(self, life: WorkerLife) -> None:
+    def _finish_look(self, life: WorkerLife | MasterStartup) -> None:
         pending = self._pending.pop(id(life), None)
         if pending is None:
             return
+        if isinstance(life, MasterStartup):
+            life.looked_at = pending.at
+            if not is_loading(life.threads, life.suspended):
+                return
+            life.loading_at = pending.at
         look = self._looks.read_look(
             LookEvidence(
                 threads=life.threads if pending.threads_seen else (),
                 suspended=life.suspended if pending.suspended_seen else (),
                 connections=life.connections,
                 kernel_function=life.kernel_function,
-                in_startup=life.ready_at is None and life.heartbeat_ever is not True,
+                in_startup=life.in_startup,
             )
         )
         life.tally.add(look, pending.at)

@@ -8,6 +8,7 @@ from datetime import datetime
 from gtdiag.analysis.blame import BlameTally
 from gtdiag.analysis.fold import Observation
 from gtdiag.analysis.lives import MasterLife, WorkerLife
+from gtdiag.analysis.master_startup import MasterLoading
 from gtdiag.analysis.wording import describe_blocked, seconds_in_words
 from gtdiag.model.report import Blocked, IncidentKind, KernelOomRecord, KilledBy, Memory, Phase, WorkerEnd
 from gtdiag.rules.thresholds import threshold
@@ -97,6 +98,27 @@ class Judge:
             return self._other_death(life, oom)
         end = WorkerEnd.EXIT if life.ended else WorkerEnd.RUNNING
         return self._nothing(life, end)
+
+    def judge_master(self, master: MasterLife) -> MasterLoading | None:
+        """How long the master has been loading the application; None where it has not been seen to."""
+        startup, started_at = master.startup, master.process_started_at
+        if started_at is None:
+            return None
+        seen_at = startup.loading_at
+        if seen_at is None and startup.looked_at is None and startup.over_at is None and master.preload:
+            # Nobody could look into it. It has no worker and was told to load the application first.
+            seen_at = self._observation.last_at if not master.listening and master.ended_at is None else None
+        if seen_at is None:
+            return None
+        return MasterLoading(
+            pid=master.pid,
+            seconds=round((seen_at - started_at).total_seconds(), 3),
+            timeout_s=self.effective_timeout_s(master) or threshold("default_timeout_s"),
+            blocked=startup.tally.conclude(seen_at),
+            started_at=started_at,
+            over_at=startup.over_at,
+            looked_into=startup.loading_at is not None,
+        )
 
     # --- each way it can go ------------------------------------------------------------------------
 

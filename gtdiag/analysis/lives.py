@@ -7,6 +7,7 @@ from datetime import datetime
 
 from gtdiag.analysis.blame import BlameTally
 from gtdiag.analysis.look import Look
+from gtdiag.analysis.master_startup import MasterStartup
 from gtdiag.analysis.requests import RequestTally
 from gtdiag.model.report import Blocked, Request
 from gtdiag.model.stacks import Connection, SuspendedCode, ThreadStack
@@ -40,6 +41,10 @@ class MasterLife:
     halted_at: datetime | None = None
     signals: list[tuple[datetime | None, str]] = field(default_factory=list)
     spawned: int = 0
+    listening: bool = False
+    """Whether its log says that it listens: the application was loaded by then."""
+    process_started_at: datetime | None = None
+    startup: MasterStartup = field(default_factory=MasterStartup)
 
     @property
     def version_major(self) -> int | None:
@@ -115,6 +120,11 @@ class WorkerLife:
     """The request that the worker's own traceback in the log names."""
     requests: RequestTally = field(default_factory=RequestTally)
     evidence: list[str] = field(default_factory=list)
+
+    @property
+    def in_startup(self) -> bool:
+        """Whether it is not known to have got ready."""
+        return self.ready_at is None and self.heartbeat_ever is not True
 
     @property
     def ended(self) -> bool:

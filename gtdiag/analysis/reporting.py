@@ -34,10 +34,12 @@ def draw_report(fold: Fold) -> Report:
     judge = Judge(seen)
     judgements = [judge.judge(life) for life in fold.population.workers if not _only_in_backlog(life)]
     patterns = find_patterns(judgements, judge)
+    loading = [found for master in fold.population.masters if (found := judge.judge_master(master)) is not None]
     incidents = _number(
         [_incident_of(j) for j in judgements if j.kind is not None]
         + _unowned_boot_failures(fold, judgements)
         + _kernel_kills_of_unseen_workers(fold, judgements)
+        + [found.incident() for found in loading if found.overdue]
     )
     workers = tuple(_worker_of(j) for j in judgements)
     masters = tuple(_facts_of(master, judge, fold) for master in fold.population.masters)
@@ -51,7 +53,9 @@ def draw_report(fold: Fold) -> Report:
         workers=workers,
         incidents=incidents,
         patterns=patterns,
-        verdict=draw_verdict(incidents, patterns, workers, facts, gaps),
+        verdict=draw_verdict(
+            incidents, patterns, workers, facts, gaps, [one for one in loading if one.over_at is None]
+        ),
         gaps=gaps,
         masters=masters,
         kernel_oom_kills=_kernel_records(fold, judgements),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from gtdiag.analysis.master_startup import MasterLoading
 from gtdiag.analysis.wording import count_of, describe_blocked, name_call, seconds_in_words
 from gtdiag.model.report import (
     Blocked,
@@ -26,6 +27,7 @@ from gtdiag.rules.remedies import RemedyConditions, choose_remedies
 from gtdiag.rules.thresholds import threshold
 
 _ORDER = list(Confidence)
+_KINDS_WITH_A_CALL = (IncidentKind.WORKER_TIMEOUT, IncidentKind.STARTUP_HANG, IncidentKind.MASTER_HANG)
 
 
 def draw_verdict(
@@ -34,14 +36,22 @@ def draw_verdict(
     workers: Sequence[Worker],
     facts: GunicornFacts,
     gaps: Sequence[Gap],
+    loading: Sequence[MasterLoading] = (),
 ) -> Verdict:
-    """The verdict of a whole report."""
+    """The verdict of a whole report; `loading`: masters that are still loading the application themselves."""
     if not incidents and not patterns:
+        if loading:
+            return _still_loading(loading[0])
         return _nothing_found(workers, gaps)
     sentences = _startup_sentences(incidents, patterns, workers, facts) or _incident_sentences(incidents)
     sentences += _other_sentences(incidents, patterns)
     confidence = _confidence(incidents, patterns)
     return Verdict(" ".join(sentences[:4]), confidence, _remedies(incidents, patterns, facts))
+
+
+def _still_loading(loading: MasterLoading) -> Verdict:
+    words = loading.sentence()
+    return Verdict(f"Nothing found yet: {words}.", loading.confidence)
 
 
 def _nothing_found(workers: Sequence[Worker], gaps: Sequence[Gap]) -> Verdict:
@@ -172,7 +182,7 @@ _KIND_WORDS = {
     IncidentKind.WORKER_CRASH: "crashed",
     IncidentKind.BOOT_FAILURE: "failed to boot",
     IncidentKind.WORKER_EXIT: "ended unexpectedly",
-    IncidentKind.MASTER_HANG: "never started: the master hangs",
+    IncidentKind.MASTER_HANG: "never started: their masters hang",
 }
 
 
@@ -192,7 +202,7 @@ def _other_sentences(incidents: Sequence[Incident], patterns: Sequence[Pattern])
 
 
 def _lacks_blame(incident: Incident) -> bool:
-    if incident.kind not in (IncidentKind.WORKER_TIMEOUT, IncidentKind.STARTUP_HANG):
+    if incident.kind not in _KINDS_WITH_A_CALL:
         return False
     return incident.blocked is None or incident.blocked.confidence is Confidence.LOW
 
@@ -209,11 +219,7 @@ def _confidence(incidents: Sequence[Incident], patterns: Sequence[Pattern]) -> C
         if p.kind in (PatternKind.STARTUP_CONTENTION, PatternKind.SILENT_STARTUP_HANG, PatternKind.RESTART_LOOP)
     ]
     blames = [i.blocked.confidence for i in incidents if i.blocked is not None]
-    unexplained = [
-        Confidence.MEDIUM
-        for i in incidents
-        if i.kind in (IncidentKind.WORKER_TIMEOUT, IncidentKind.STARTUP_HANG) and i.blocked is None
-    ]
+    unexplained = [Confidence.MEDIUM for i in incidents if i.kind in _KINDS_WITH_A_CALL and i.blocked is None]
     return max(leading + blames + unexplained, key=_ORDER.index, default=Confidence.HIGH)
 
 

@@ -91,6 +91,7 @@ class _WatchedWorker:
 class _WatchedMaster:
     pid: int
     started_at_s: float
+    started_at: datetime | None = None
     facts: MasterFacts | None = None
     settings: MasterSettings | None = None
     settings_read_at_s: float = float("-inf")
@@ -251,7 +252,7 @@ class LiveCollector:
             yield from self._settings_events(master)
             yield from self._find_successors(master)
             yield from self._sample_cgroup(master)
-            sample = self._host.process(master.pid, None, master.pid, with_wchan=False)
+            sample = self._host.process(master.pid, None, master.pid, with_wchan=not master.workers)
             if sample is not None:
                 yield sample
             for worker in list(master.workers.values()):
@@ -437,13 +438,19 @@ class LiveCollector:
         master.settings_stale = False
         if master.facts is None:
             return
-        for event in master_events(master.pid, master.facts, self._clock):
+        for event in master_events(master.pid, master.facts, self._clock, self._wall_start(master)):
             if isinstance(event, MasterSettings):
                 if master.settings is None or _without_time(event) != _without_time(master.settings):
                     master.settings = event
                     yield event
             elif isinstance(event, CollectionGap):
                 yield from self._once(event)
+
+    def _wall_start(self, master: _WatchedMaster) -> datetime:
+        # Reckoned once: the clocks' last digits differ from one reading to the next.
+        if master.started_at is None:
+            master.started_at = self._host.wall_time_of(master.started_at_s)
+        return master.started_at
 
     def _find_successors(self, master: _WatchedMaster) -> Iterator[Event]:
         strangers = self._host.strangers(master.pid)

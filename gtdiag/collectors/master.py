@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gtdiag.collectors.clock import Clock
@@ -30,6 +31,8 @@ IN_MEMORY = (
     "default_proc_name",
 )
 """Settings read from the arbiter's `cfg.settings[NAME].value` (the same in 20.1.0 to 27.0.1)."""
+
+ARBITER_FILE = "gunicorn/arbiter.py"
 
 RESOLUTION_S = 0.01
 
@@ -84,7 +87,7 @@ def read_master(pid: int, open_interpreter: Callable[[int], Interpreter] | None 
     )
 
 
-def master_events(pid: int, facts: MasterFacts, clock: Clock) -> list[Event]:
+def master_events(pid: int, facts: MasterFacts, clock: Clock, started_at: datetime | None = None) -> list[Event]:
     """The events that say it: MasterSettings, and one gap where a setting may be wrong."""
     origin, at = Origin("master"), clock.now()
     workers, max_requests = facts.number("workers"), facts.number("max_requests")
@@ -106,6 +109,7 @@ def master_events(pid: int, facts: MasterFacts, clock: Clock) -> list[Event]:
             application=facts.application,
             working_directory=facts.working_directory,
             settings_source=facts.source,
+            started_at=started_at,
         )
     ]
     if facts.problems:
@@ -152,7 +156,10 @@ def _read_memory(
         with contextlib.suppress(GtdiagError):
             version = interpreter.read_module_string("gunicorn", "__version__")
         python = str(interpreter.version)
-        arbiter = interpreter.read_self_of_frame("run", "gunicorn/arbiter.py")
+        # A master that loads the application itself (`--preload`) does so in `setup`, with its settings in place.
+        arbiter = interpreter.read_self_of_frame("run", ARBITER_FILE) or interpreter.read_self_of_frame(
+            "setup", ARBITER_FILE
+        )
         if arbiter is None:
             why = "no arbiter is running in it yet"
         else:

@@ -76,7 +76,8 @@ class _Snapshot:
         pool = ThreadPoolExecutor(max_workers=looking_threads(), thread_name_prefix="look")
         try:
             for master_pid, facts in self._masters.items():
-                yield from master_events(master_pid, facts, self._clock)
+                started_at = self._host.wall_time_of(self._host.started_at_s(master_pid))
+                yield from master_events(master_pid, facts, self._clock, started_at)
                 yield from self._look_at(master_pid, facts, pool)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -114,7 +115,7 @@ class _Snapshot:
         version_major = major_of(facts.version)
         for worker in workers:
             yield from self._sample(worker, version_major)
-        sample = self._host.process(master_pid, None, master_pid, with_wchan=False)
+        sample = self._host.process(master_pid, None, master_pid, with_wchan=not workers)
         if sample is not None:
             yield sample
         memory = self._host.cgroup(master_pid)

@@ -114,7 +114,7 @@ def _write_group(page: TextPage, group: IncidentGroup, number: int, about: _Grou
     page.paragraph(title, style="bold", first=f"{number}. ")
     pids = phrases.say_numbers(group.pids)
     page.field("worker" if len(group.pids) == 1 else "workers", f"pid {pids}" if pids else "")
-    if about.several_masters and first.master_pid is not None:
+    if first.master_pid is not None and (about.several_masters or first.kind is IncidentKind.MASTER_HANG):
         page.field("master", f"pid {first.master_pid}")
     page.field("when", _say_when(group, about.several_days))
     if first.killed_by is not KilledBy.NONE or first.kind in _KINDS_WITH_A_CALL:

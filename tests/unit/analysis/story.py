@@ -139,6 +139,19 @@ class Story:
                 )
             )
 
+    def master_process(self, at: float, preload: bool) -> None:
+        """When the master's process began, and whether it loads the application itself."""
+        self._tell(
+            events.MasterSettings(
+                origin=Origin("master"), at=moment(at), master_pid=MASTER, preload=preload, started_at=moment(at)
+            )
+        )
+
+    def looks_at_master(self, at: float, *threads: ThreadStack, tasks: tuple[SuspendedCode, ...] = ()) -> None:
+        origin, when = Origin("stack"), moment(at)
+        self._tell(events.SuspendedSample(origin=origin, at=when, master_pid=MASTER, suspended=tasks))
+        self._tell(events.StackSample(origin=origin, at=when, master_pid=MASTER, threads=threads))
+
     def boots(self, pid: int, at: float) -> None:
         origin = self._log() if self.log_only else Origin("process")
         self._tell(

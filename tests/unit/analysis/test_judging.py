@@ -9,11 +9,12 @@ import pytest
 
 from gtdiag.model import events
 from gtdiag.model.report import IncidentKind, KilledBy, WorkerEnd
-from tests.unit.analysis.story import Story
+from tests.unit.analysis.story import MASTER, Story, main_thread
 
 # Which events each column of the table stands for.
 COLUMNS: dict[str, set[type[events.Event]]] = {
     "version": {events.MasterSettings, events.MasterStarted},
+    "master": {events.StackSample, events.SuspendedSample},
     "heartbeat": {events.HeartbeatSample, events.WorkerReady},
     "timeout": {events.WorkerTimedOut},
     "signal": {events.WorkerSignalled},
@@ -39,58 +40,64 @@ NO_COLUMN: dict[type[events.Event], str] = {
     events.WorkerGracefulTimeout: "goes with a kill",
     events.TracebackLogged: "tells the call, not the fate",
     events.ProcessSample: "tells memory and CPU",
-    events.StackSample: "tells the call, not the fate",
-    events.SuspendedSample: "tells the call, not the fate",
     events.RequestSample: "tells the request, not the fate",
     events.SocketSample: "tells the call, not the fate",
 }
 
 # version: of gunicorn; "?" unknown, "log" before it: only a log is there, nobody watched.
+# master: loading@31 = 31 s after its start it was seen loading the application (--preload), there is no worker;
+#   unseen = the same, but nobody could look into it; idle = in its own loop, without workers.
 # heartbeat: never@40 = never beaten, 40 s after boot; beat@3 = last one 3 s ago; ready = ready, then nothing known.
 # timeout, signal, exit, boot, told, oom: what was seen, at which second (SIGKILL@31), or a count (rise@31).
 TABLE = """
-version | heartbeat| timeout| signal    | exit   | boot| told   | oom      || kind          | killed_by | end
-21.2.0  | beat@3   | .      | .         | .      | .   | .      | .        || -             | none      | running
-21.2.0  | never@9  | .      | .         | .      | .   | .      | .        || -             | none      | running
-21.2.0  | never@31 | @30    | SIGABRT@30| .      | .   | .      | .        || worker_timeout| gunicorn  | timeout
-21.2.0  | never@31 | @30    | SIGKILL@31| .      | .   | .      | .        || worker_timeout| gunicorn  | timeout
-21.2.0  | never@31 | @30    | .         | none@31| .   | .      | .        || worker_timeout| gunicorn  | timeout
-21.2.0  | beat@30  | @30    | .         | .      | .   | .      | .        || worker_timeout| none      | running
-21.2.0  | never@30 | .      | .         | none@31| .   | .      | .        || worker_timeout| gunicorn  | timeout
-21.2.0  | beat@30  | .      | .         | none@31| .   | .      | .        || worker_timeout| gunicorn  | timeout
-21.2.0  | beat@3   | .      | .         | none@31| .   | .      | .        || -             | none      | exit
-27.0.1  | never@29 | .      | .         | .      | .   | .      | .        || -             | none      | running
-27.0.1  | never@45 | .      | .         | .      | .   | .      | .        || startup_hang  | none      | running
-27.0.1  | never@45 | .      | SIGKILL@75| .      | .   | term@45| .        || startup_hang  | gunicorn  | sigkill
-27.0.1  | never@45 | .      | .         | none@46| .   | .      | .        || startup_hang  | unknown   | exit
-?       | never@32 | .      | .         | .      | .   | .      | .        || -             | none      | running
-?       | never@45 | .      | .         | .      | .   | .      | .        || startup_hang  | none      | running
-27.0.1  | beat@3   | .      | SIGKILL@20| .      | .   | .      | count    || external_kill | external  | sigkill
-27.0.1  | beat@3   | .      | SIGKILL@20| .      | .   | .      | .        || external_kill | unknown   | sigkill
-27.0.1  | beat@3   | .      | SIGKILL@20| .      | .   | .      | rise@20  || oom_kill      | kernel_oom| oom
-27.0.1  | beat@3   | .      | .         | none@20| .   | .      | rise@20  || oom_kill      | kernel_oom| oom
-27.0.1  | beat@3   | .      | SIGKILL@20| .      | .   | .      | record@20|| oom_kill      | kernel_oom| oom
-27.0.1  | beat@3   | .      | SIGKILL@20| .      | .   | .      | other@20 || external_kill | unknown   | sigkill
-27.0.1  | beat@3   | .      | SIGKILL@50| .      | .   | hup@20 | .        || worker_exit   | gunicorn  | sigkill
-27.0.1  | beat@3   | .      | SIGKILL@21| .      | .   | hup@20 | .        || worker_exit   | unknown   | sigkill
-27.0.1  | beat@3   | .      | SIGKILL@19| .      | .   | hup@20 | .        || external_kill | unknown   | sigkill
-27.0.1  | beat@3   | .      | SIGTERM@20| .      | .   | hup@20 | .        || -             | none      | signal
-27.0.1  | beat@3   | .      | SIGSEGV@20| .      | .   | .      | .        || worker_crash  | none      | signal
-27.0.1  | beat@3   | .      | SIGABRT@20| .      | .   | .      | .        || worker_crash  | none      | signal
-27.0.1  | beat@3   | .      | .         | 0@20   | .   | .      | .        || -             | none      | exit
-27.0.1  | beat@3   | .      | .         | 1@20   | .   | .      | .        || worker_exit   | none      | exit
-27.0.1  | beat@3   | .      | .         | 1@21   | .   | term@20| .        || -             | none      | exit
-27.0.1  | beat@30  | @30    | .         | 1@31   | .   | .      | .        || worker_timeout| gunicorn  | timeout
-27.0.1  | never@2  | .      | .         | 3@2    | @1  | .      | .        || boot_failure  | none      | boot_failure
-27.0.1  | .        | .      | .         | 3@2    | .   | .      | .        || boot_failure  | none      | boot_failure
-27.0.1  | .        | .      | .         | 4@2    | .   | .      | .        || boot_failure  | none      | boot_failure
-20.1.0  | .        | .      | SIGTERM@2 | .      | @1  | .      | .        || boot_failure  | none      | boot_failure
-log 23.0| .        | @30    | SIGKILL@31| .      | .   | .      | .        || worker_timeout| gunicorn  | timeout
-log 20.0| .        | @30    | .         | .      | .   | .      | .        || worker_timeout| gunicorn  | timeout
-log 23.0| .        | .      | SIGKILL@31| .      | .   | .      | .        || external_kill | unknown   | sigkill
-log 23.0| .        | .      | SIGKILL@31| .      | .   | .      | record@31|| oom_kill      | kernel_oom| oom
-log 23.0| .        | .      | SIGKILL@50| .      | .   | term@20| .        || worker_exit   | gunicorn  | sigkill
-log 27.0| .        | .      | .         | .      | .   | .      | .        || -             | none      | running
+version |master    |heartbeat|timeout|signal    |exit   |boot|told   |oom      ||kind          |killed_by |end
+21.2.0  |.         |beat@3   |.      |.         |.      |.   |.      |.        ||-             |none      |running
+21.2.0  |.         |never@9  |.      |.         |.      |.   |.      |.        ||-             |none      |running
+21.2.0  |.         |never@31 |@30    |SIGABRT@30|.      |.   |.      |.        ||worker_timeout|gunicorn  |timeout
+21.2.0  |.         |never@31 |@30    |SIGKILL@31|.      |.   |.      |.        ||worker_timeout|gunicorn  |timeout
+21.2.0  |.         |never@31 |@30    |.         |none@31|.   |.      |.        ||worker_timeout|gunicorn  |timeout
+21.2.0  |.         |beat@30  |@30    |.         |.      |.   |.      |.        ||worker_timeout|none      |running
+21.2.0  |.         |never@30 |.      |.         |none@31|.   |.      |.        ||worker_timeout|gunicorn  |timeout
+21.2.0  |.         |beat@30  |.      |.         |none@31|.   |.      |.        ||worker_timeout|gunicorn  |timeout
+21.2.0  |.         |beat@3   |.      |.         |none@31|.   |.      |.        ||-             |none      |exit
+27.0.1  |.         |never@29 |.      |.         |.      |.   |.      |.        ||-             |none      |running
+27.0.1  |.         |never@45 |.      |.         |.      |.   |.      |.        ||startup_hang  |none      |running
+27.0.1  |.         |never@45 |.      |SIGKILL@75|.      |.   |term@45|.        ||startup_hang  |gunicorn  |sigkill
+27.0.1  |.         |never@45 |.      |.         |none@46|.   |.      |.        ||startup_hang  |unknown   |exit
+?       |.         |never@32 |.      |.         |.      |.   |.      |.        ||-             |none      |running
+?       |.         |never@45 |.      |.         |.      |.   |.      |.        ||startup_hang  |none      |running
+27.0.1  |.         |beat@3   |.      |SIGKILL@20|.      |.   |.      |count    ||external_kill |external  |sigkill
+27.0.1  |.         |beat@3   |.      |SIGKILL@20|.      |.   |.      |.        ||external_kill |unknown   |sigkill
+27.0.1  |.         |beat@3   |.      |SIGKILL@20|.      |.   |.      |rise@20  ||oom_kill      |kernel_oom|oom
+27.0.1  |.         |beat@3   |.      |.         |none@20|.   |.      |rise@20  ||oom_kill      |kernel_oom|oom
+27.0.1  |.         |beat@3   |.      |SIGKILL@20|.      |.   |.      |record@20||oom_kill      |kernel_oom|oom
+27.0.1  |.         |beat@3   |.      |SIGKILL@20|.      |.   |.      |other@20 ||external_kill |unknown   |sigkill
+27.0.1  |.         |beat@3   |.      |SIGKILL@50|.      |.   |hup@20 |.        ||worker_exit   |gunicorn  |sigkill
+27.0.1  |.         |beat@3   |.      |SIGKILL@21|.      |.   |hup@20 |.        ||worker_exit   |unknown   |sigkill
+27.0.1  |.         |beat@3   |.      |SIGKILL@19|.      |.   |hup@20 |.        ||external_kill |unknown   |sigkill
+27.0.1  |.         |beat@3   |.      |SIGTERM@20|.      |.   |hup@20 |.        ||-             |none      |signal
+27.0.1  |.         |beat@3   |.      |SIGSEGV@20|.      |.   |.      |.        ||worker_crash  |none      |signal
+27.0.1  |.         |beat@3   |.      |SIGABRT@20|.      |.   |.      |.        ||worker_crash  |none      |signal
+27.0.1  |.         |beat@3   |.      |.         |0@20   |.   |.      |.        ||-             |none      |exit
+27.0.1  |.         |beat@3   |.      |.         |1@20   |.   |.      |.        ||worker_exit   |none      |exit
+27.0.1  |.         |beat@3   |.      |.         |1@21   |.   |term@20|.        ||-             |none      |exit
+27.0.1  |.         |beat@30  |@30    |.         |1@31   |.   |.      |.        ||worker_timeout|gunicorn  |timeout
+27.0.1  |.         |never@2  |.      |.         |3@2    |@1  |.      |.        ||boot_failure  |none      |boot_failure
+27.0.1  |.         |.        |.      |.         |3@2    |.   |.      |.        ||boot_failure  |none      |boot_failure
+27.0.1  |.         |.        |.      |.         |4@2    |.   |.      |.        ||boot_failure  |none      |boot_failure
+20.1.0  |.         |.        |.      |SIGTERM@2 |.      |@1  |.      |.        ||boot_failure  |none      |boot_failure
+log 23.0|.         |.        |@30    |SIGKILL@31|.      |.   |.      |.        ||worker_timeout|gunicorn  |timeout
+log 20.0|.         |.        |@30    |.         |.      |.   |.      |.        ||worker_timeout|gunicorn  |timeout
+log 23.0|.         |.        |.      |SIGKILL@31|.      |.   |.      |.        ||external_kill |unknown   |sigkill
+log 23.0|.         |.        |.      |SIGKILL@31|.      |.   |.      |record@31||oom_kill      |kernel_oom|oom
+log 23.0|.         |.        |.      |SIGKILL@50|.      |.   |term@20|.        ||worker_exit   |gunicorn  |sigkill
+log 27.0|.         |.        |.      |.         |.      |.   |.      |.        ||-             |none      |running
+21.2.0  |loading@9 |.        |.      |.         |.      |.   |.      |.        ||-             |none      |-
+21.2.0  |loading@31|.        |.      |.         |.      |.   |.      |.        ||master_hang   |none      |-
+27.0.1  |loading@31|.        |.      |.         |.      |.   |.      |.        ||master_hang   |none      |-
+27.0.1  |unseen@31 |.        |.      |.         |.      |.   |.      |.        ||master_hang   |none      |-
+27.0.1  |unseen@9  |.        |.      |.         |.      |.   |.      |.        ||-             |none      |-
+27.0.1  |idle@31   |.        |.      |.         |.      |.   |.      |.        ||-             |none      |-
 """
 
 HEADER, *ROWS = [[cell.strip() for cell in line.replace("||", "|").split("|")] for line in TABLE.strip().splitlines()]
@@ -106,6 +113,8 @@ def told(case: dict[str, str]) -> Story:
         story.master(version="", timeout_s=30)
     else:
         story.master(version=version, timeout_s=30, graceful_timeout_s=30)
+    if case["master"] != ".":
+        return _without_workers(story, case["master"].partition("@")[0], _at(case["master"]))
     if case["oom"] == "count" or case["oom"].startswith("rise"):
         story.cgroup(at=0, oom_kill=3)
     story.boots(PID, at=0)
@@ -135,6 +144,19 @@ def told(case: dict[str, str]) -> Story:
     return story
 
 
+def _without_workers(story: Story, what: str, at: float) -> Story:
+    story.master_process(at=0, preload=True)
+    outer = ("gunicorn/app/base.py:Application.run",)
+    if what == "loading":
+        frames = (*outer, "gunicorn/arbiter.py:Arbiter.setup", "app:open_database", "psycopg2/__init__.py:connect")
+        story.looks_at_master(at, main_thread(*frames))
+    elif what == "idle":
+        frames = (*outer, "gunicorn/arbiter.py:Arbiter.run", "gunicorn/arbiter.py:Arbiter.sleep")
+        story.looks_at_master(at, main_thread(*frames))
+    story.ends(at=at)
+    return story
+
+
 def _at(cell: str) -> float:
     return float(cell.partition("@")[2])
 
@@ -143,16 +165,19 @@ def _at(cell: str) -> float:
 def test_judgement(row: list[str]) -> None:
     case = dict(zip(HEADER, row, strict=True))
     report = told(case).report()
-    (worker,) = report.workers
-    assert worker.end is WorkerEnd(case["end"])
+    if case["end"] == "-":
+        assert report.workers == ()
+    else:
+        (worker,) = report.workers
+        assert worker.end is WorkerEnd(case["end"])
     if case["kind"] == "-":
         assert report.incidents == ()
     else:
         (incident,) = report.incidents
         assert incident.kind is IncidentKind(case["kind"])
         assert incident.killed_by is KilledBy(case["killed_by"])
-        assert incident.pid == PID
-        assert str(PID) in incident.summary
+        assert incident.pid == (None if incident.kind is IncidentKind.MASTER_HANG else PID)
+        assert str(incident.pid or MASTER) in incident.summary
 
 
 def test_every_column_is_in_the_table() -> None:
@@ -167,7 +192,7 @@ def test_every_event_has_a_column_or_a_reason() -> None:
 
 def test_every_kind_that_is_found_is_in_the_table() -> None:
     found = {row[HEADER.index("kind")] for row in ROWS} - {"-"}
-    assert found == {kind.value for kind in IncidentKind} - {"master_hang"}
+    assert found == {kind.value for kind in IncidentKind}
 
 
 def test_a_start_up_that_was_only_slow_is_resolved() -> None:

@@ -22,7 +22,6 @@ SOURCES = Path(gtdiag.__file__).parent
 WITHOUT_LIBRARY = {Category.IMPORT, Category.UNKNOWN}
 # Kinds that the analysis does not find yet.
 LATER = {
-    IncidentKind.MASTER_HANG,
     PatternKind.MEMORY_LIMIT,
     PatternKind.POOL_EXHAUSTED,
     PatternKind.SLOW_STARTUP,
