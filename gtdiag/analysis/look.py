@@ -36,7 +36,13 @@ _CATEGORY_BY_SOURCE = (
     ("os.waitpid(", Category.SUBPROCESS, "os", "waitpid", "child"),
     (".cursor(", Category.DATABASE, None, None, "socket"),
 )
-_POOL_THREAD_MODULES = ("concurrent.futures.thread", "anyio._backends._asyncio", "gevent.threadpool")
+_POOL_THREAD_MODULES = ("concurrent.futures.thread", "anyio._backends._asyncio", "gevent.threadpool", "eventlet.tpool")
+_POOL_QUEUES = ("gevent._threading",)
+"""A pool's own queue that is no part of the standard library."""
+_GREENLET_FRONT_ENDS = ("gevent.threadpool", "gevent.pool", "eventlet.tpool")
+"""What a greenlet calls to have work done by a thread; below it is only the waiting."""
+_FRONT_ENDS_OF_GREENLETS_TOO = ("gevent.pool",)
+"""`apply` and the like are the same for pools of threads and of greenlets, and compiled below."""
 
 _GREENLET_SERVERS = ("gevent.pywsgi", "geventwebsocket.handler", "eventlet.wsgi")
 """What calls the application in the worker classes that bring a server of their own (gunicorn's gevent_pywsgi)."""
@@ -47,7 +53,8 @@ class Look:
     """The call a worker was blocked in at one moment, and how that is known.
 
     `confidence` is that of this one look; several looks that agree raise it. `in_event_loop`: a synchronous call that
-    the event loop's thread itself runs, so that nothing else on the loop goes on.
+    the event loop's thread itself runs, so that nothing else on the loop goes on; `coroutine`: the application's
+    innermost `async def` on the way to it.
     """
 
     category: Category
@@ -63,6 +70,7 @@ class Look:
     rule: str | None
     confidence: Confidence
     in_event_loop: bool = False
+    coroutine: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +173,14 @@ class LookReader:
         if not busy:
             return None
         thread, work = busy[0]
+        perhaps_greenlet = any(f.module in _FRONT_ENDS_OF_GREENLETS_TOO for f in waiting)
         return self._conclude(
             waiting + work,
             evidence,
             how=How.EXECUTOR,
             active=thread.active,
             in_event_loop=False,
-            sure=Confidence.HIGH if len(busy) == 1 else Confidence.MEDIUM,
+            sure=Confidence.HIGH if len(busy) == 1 and not perhaps_greenlet else Confidence.MEDIUM,
         )
 
     def _conclude(
@@ -205,6 +214,7 @@ class LookReader:
             rule=classified.rule,
             confidence=confidence,
             in_event_loop=in_event_loop and classified.category in WAITING_CATEGORIES,
+            coroutine=_innermost_coroutine(frames, evidence.suspended) if in_event_loop else None,
         )
 
     def _classify(
@@ -379,6 +389,19 @@ def _is_inside_event_loop(frames: tuple[OwnedFrame, ...]) -> bool:
     )
 
 
+def _innermost_coroutine(frames: tuple[OwnedFrame, ...], suspended: Sequence[SuspendedCode]) -> str | None:
+    """The application's innermost `async def` of a stack; which code is one, the running task's chain tells."""
+    asynchronous = {(f.function, f.file) for code in suspended if code.running for f in code.frames if f.coroutine}
+    return next(
+        (
+            f.frame.function
+            for f in reversed(frames)
+            if f.owner is Owner.APP and (f.frame.coroutine or (f.frame.function, f.frame.file) in asynchronous)
+        ),
+        None,
+    )
+
+
 _IDLE_RANK = 90
 
 
@@ -437,6 +460,8 @@ def _innermost_app_call(frames: tuple[OwnedFrame, ...]) -> tuple[str, str] | Non
 def _frames_below_app(frames: tuple[OwnedFrame, ...]) -> tuple[OwnedFrame, ...]:
     app_index = max((i for i, f in enumerate(frames) if f.owner is Owner.APP), default=None)
     below = frames[app_index + 1 :] if app_index is not None else frames
+    front_end = next((i for i, f in enumerate(below) if f.module in _GREENLET_FRONT_ENDS), len(below))
+    below = below[:front_end]
     # Thread-pool front ends only pass the call on to a thread.
     return tuple(f for f in below if not _is_thread_front_end(f))
 
@@ -460,7 +485,7 @@ def _pool_work(frames: tuple[OwnedFrame, ...]) -> tuple[OwnedFrame, ...]:
         return ()
     work = frames[pool_end + 1 :]
     # An idle pool thread waits for work in the pool's own queue.
-    busy = any(f.owner in (Owner.APP, Owner.LIBRARY) for f in work) or any(
+    busy = any(f.owner in (Owner.APP, Owner.LIBRARY) and f.module not in _POOL_QUEUES for f in work) or any(
         f.frame.function.endswith("getaddrinfo") for f in work
     )
     return work if busy else ()

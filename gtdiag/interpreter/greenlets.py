@@ -24,6 +24,7 @@ from gtdiag.model.stacks import SuspendedCode
 _GREENLET = "greenlet.greenlet"
 _HUBS = (("run", "gevent/hub.py"), ("run", "eventlet/hubs/hub.py"))
 """The method that is a hub's outermost frame. Its `self` is gevent's hub greenlet, or leads to eventlet's."""
+_HUB_MODULES = ("gevent.hub", "eventlet.hubs.hub")
 _MAIN_STACK_STOP = (1 << 64) - 1
 _TRIES = 2
 
@@ -146,7 +147,7 @@ class GreenletReader:
     # Finding them
 
     def _prepare(self) -> bool:
-        """Look up greenlet's type and version; False where it is not imported."""
+        """Look up greenlet's type and version; False where it is not imported, or no hub is (SQLAlchemy imports it)."""
         objects, memory = self._objects, self._memory
         interpreters = self._threads.interpreters()
         modules = self._threads.modules(interpreters[-1]) if interpreters else 0
@@ -156,7 +157,8 @@ class GreenletReader:
         fingerprint = (modules, memory.u64(modules + 16))
         if fingerprint == self._modules_without:
             return False
-        module = objects.module(modules, "greenlet")
+        hubs = [name for name in _HUB_MODULES if objects.module(modules, name) is not None]
+        module = objects.module(modules, "greenlet") if hubs else None
         found = objects.attribute(module, "greenlet") if module else None
         if module is None or found is None or objects.type_at(found).name != _GREENLET:
             self._modules_without = fingerprint
@@ -186,7 +188,7 @@ class GreenletReader:
                         self._add(linked)
         except InconsistentReadError:
             pass
-        # No hub was ever seen: greenlet is there for another reason (SQLAlchemy has it), and a search would be in vain.
+        # A library may import gevent for nothing: where no hub was ever seen, there is nothing to be found.
         return self._search(deadline) if hub_seen else False
 
     def _hub_of(self, stack: list[RawFrame]) -> int | None:

@@ -318,6 +318,38 @@ def test_what_a_patched_call_is(category: Category, calls: tuple[str, ...]) -> N
     assert (seen.category, seen.call) == (category, "f")
 
 
+@pytest.mark.parametrize(
+    ("front_end", "worker", "idle", "sure"),
+    [
+        (
+            ("gevent/pool.py:GroupMappingMixin.apply",),
+            ("gevent/threadpool.py:_WorkerGreenlet.run",),
+            ("gevent/threadpool.py:_WorkerGreenlet.run", "gevent/_threading.py:Queue.get"),
+            Confidence.MEDIUM,  # a pool of greenlets has the same `apply`
+        ),
+        (
+            ("eventlet/tpool.py:execute", "eventlet/event.py:Event.wait", "eventlet/hubs/hub.py:BaseHub.switch"),
+            ("std/threading.py:Thread.run", "eventlet/tpool.py:tworker"),
+            ("std/threading.py:Thread.run", "eventlet/tpool.py:tworker", "std/queue.py:Queue.get"),
+            Confidence.HIGH,
+        ),
+    ],
+)
+def test_a_greenlet_s_call_handed_to_a_thread_leads_to_that_thread(
+    front_end: tuple[str, ...], worker: tuple[str, ...], idle: tuple[str, ...], sure: Confidence
+) -> None:
+    waiting = greenlet(*HANDLES, "app:handler", *front_end)
+    threads = tuple(
+        ThreadStack(thread_id=number, name=None, frames=frames(*stack))
+        for number, stack in enumerate((idle, (*worker, "app:read_all", "psycopg2/__init__.py:connect")), start=2)
+    )
+    seen = look(LookEvidence(threads=(GEVENT_HUB, *threads), suspended=(waiting,)))
+    assert seen is not None
+    assert (seen.call, seen.category, seen.how, seen.confidence) == ("read_all", Category.DATABASE, How.EXECUTOR, sure)
+    seen = look(LookEvidence(threads=(GEVENT_HUB, threads[0]), suspended=(waiting,)))
+    assert seen is not None and (seen.call, seen.how) == ("handler", How.GREENLET)
+
+
 def test_a_call_that_blocks_the_hub_is_the_thread_s_own() -> None:
     blocked = main_thread(*HANDLES, "app:handler", "psycopg2/__init__.py:connect")
     seen = look(LookEvidence(threads=(blocked,), suspended=(GEVENT_BEATS, greenlet(*HANDLES, "app:other", *GET))))

@@ -88,23 +88,42 @@ def stack_of(frame):
 
 
 def tell():
-    """From a thread of its own, which knows no hub, so that the hub stays where it is."""
-    before = None
+    """From a thread of its own, which knows no hub, so that the hub stays where it is.
+
+    Again after each line on stdin, the number of a generation: more greenlets began, and that much was collected.
+    """
     while True:
-        native_sleep(0.1)
-        found = [one for one in gc.get_objects() if isinstance(one, greenlet.greenlet)]
-        stacks = sorted(stack_of(one.gr_frame) for one in found if one.gr_frame is not None)
-        if stacks and stacks == before:
-            break
-        before = stacks
-    native_write(1, json.dumps({"stacks": stacks, "greenlet": greenlet.__version__}).encode() + b"\n")
-    native_read(0, 1)
-    os._exit(0)
+        before = None
+        while True:
+            native_sleep(0.1)
+            found = [one for one in gc.get_objects() if isinstance(one, greenlet.greenlet)]
+            stacks = sorted(stack_of(one.gr_frame) for one in found if one.gr_frame is not None)
+            if stacks and stacks == before and not orders:
+                break
+            before = stacks
+        native_write(1, json.dumps({"stacks": stacks, "greenlet": greenlet.__version__}).encode() + b"\n")
+        order = native_read(0, 2)
+        if not order:
+            os._exit(0)
+        orders.append(int(order))
+
+
+def grow():
+    while True:
+        sleep(0.02)
+        if orders:
+            kept.extend(spawn(application.handle, doze, number) for number in range(20))
+            sleep(0)
+            kept.append([[] for _ in range(3000)])
+            gc.collect(orders[0])
+            orders.pop()
 
 
 if __name__ == "__main__":
     application = Application()
+    orders = []
     kept = [
+        spawn(grow),
         spawn(application.handle, wait_for_ever, 3),
         spawn(through_generators, take),
         spawn(through_sorted, doze),
