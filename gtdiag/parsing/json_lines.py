@@ -1,4 +1,4 @@
-"""A JSON line (docker, journald, Cloud Run, CloudWatch, python-json-logger, structlog) to its message and facts."""
+"""A JSON line (of a logger, docker, journald, a cloud's log service or a log shipper) to its message and facts."""
 
 from __future__ import annotations
 
@@ -9,22 +9,54 @@ from typing import Any
 
 from gtdiag.parsing.timestamps import Stamp, parse_epoch, parse_stamp
 
-MESSAGE_KEYS = ("MESSAGE", "message", "msg", "event", "log", "textPayload", "text", "body", "short_message")
+MESSAGE_KEYS = (
+    *("MESSAGE", "message", "msg", "event", "log", "textPayload", "text", "body", "short_message", "@message", "_raw"),
+    *("line", "content", "Message", "Body", "full_message", "log_message", "raw", "original", "stringValue"),
+)
 STAMP_KEYS = (
     *("__REALTIME_TIMESTAMP", "_SOURCE_REALTIME_TIMESTAMP", "timestamp", "@timestamp", "time", "asctime", "ts"),
-    *("datetime", "date", "receiveTimestamp", "created"),
+    *("datetime", "date", "_time", "Timestamp", "timeUnixNano", "receiveTimestamp", "created", "ingestionTime"),
 )
 PID_KEYS = ("_PID", "pid", "process", "process_id", "processId")
 TRACEBACK_KEYS = ("exc_info", "exception", "exc_text", "stack_trace", "traceback", "error.stack_trace", "stack")
-STREAM_KEYS = ("CONTAINER_NAME", "pod_name", "instanceId", "container_name", "logStreamName", "pod")
+STREAM_KEYS = (
+    *("CONTAINER_NAME", "pod_name", "instanceId", "pod", "container_name", "logStreamName", "logStream", "log_stream"),
+    *("@logStream", "container_id", "task_id", "instance", "container", "name"),
+)
 
-_PRETTY = re.compile(r'\s*"(?:message|textPayload|log|msg|MESSAGE)"\s*:\s*(?P<value>"(?:[^"\\]|\\.)*"),?\s*')
+_WRAPPERS = ("jsonPayload", "_source", "attributes", "result", "content")
+"""Where a log service keeps the record that it was given, beside its own facts."""
+_STREAM_PLACES = ("labels", "kubernetes", "metadata", "stream", "container", "docker", "fields")
+_NAMED_PLACES = ("kubernetes", "container", "pod", "host")
+"""Objects whose `name` says which replica wrote."""
+_SHIPPER_KEYS = frozenset(
+    [
+        *("textPayload", "logStreamName", "ingestionTime", "log", "line", "@message", "_raw", "@logStream", "logStream"),
+        *("log_stream", "kubernetes", "agent", "ecs", "ddsource", "ddtags", "source_type", "sourcetype", "stream"),
+        *("container_id", "container_name", "logtag", "_p", "insertId", "attributes", "_source", "input", "filename"),
+        *("resource", "timeUnixNano", "ecs_task_arn", "docker", "result", "content"),
+    ]
+)
+"""Fields of those that carry lines: the message is then a line as it was written, a traceback comes line by line."""
+_LOGGER_KEYS = frozenset(["levelname", "logger", "logger_name", "exc_info", "funcName", "lineno", "levelno", "process"])
+"""Fields that a logger of the process itself writes: the message is then what was logged, whole."""
+_DOCKER_KEYS = frozenset(["log", "stream", "time", "attrs"])
+_DOCKER_PIECE_BYTES = 16_000
+"""docker cuts a line at 16 kB; a shorter one without its newline is the last that a process wrote."""
+
+_PRETTY = re.compile(
+    r'\s*"(?:@?message|textPayload|log|msg|MESSAGE|line|_raw|content|body)"\s*:\s*(?P<value>"(?:[^"\\]|\\.)*"),?\s*'
+)
+_CARRIED = re.compile(r"\[?\d{4}-\d\d-\d\d[ T]|\s+\S|Traceback \(most recent call last\):|File \"")
 _MOST_DEPTH = 3
 
 
 @dataclass(frozen=True, slots=True)
 class JsonRecord:
-    """What a JSON line says. `carrier`: its message is a whole line of its own, to be unwrapped further."""
+    """What a JSON line says. `carrier`: its message is a whole line of its own, to be unwrapped further.
+
+    `may_be_cut`: of a carrier that cuts long lines; `partial` then says that the next record goes on.
+    """
 
     message: str
     stamp: Stamp | None = None
@@ -32,6 +64,7 @@ class JsonRecord:
     stream: str = ""
     kernel: bool = False
     carrier: str = ""
+    may_be_cut: bool = False
     partial: bool = False
     traceback: str = ""
 
@@ -41,6 +74,11 @@ def parse_json_line(text: str) -> JsonRecord | None:
     stripped = text.strip()
     if stripped[:1] == '"':
         return _parse_pretty(text)
+    if stripped[:2] == "[{":
+        stripped = stripped[1:]
+    if stripped[-1:] in (",", "]"):
+        # One object of an array on each line.
+        stripped = stripped[:-1].rstrip()
     if stripped[:1] != "{" or stripped[-1:] != "}":
         return None
     try:
@@ -64,21 +102,19 @@ def _parse_pretty(text: str) -> JsonRecord | None:
 
 
 def _parse_object(value: dict[str, Any]) -> JsonRecord | None:
-    payload = value.get("jsonPayload")
-    facts = {**value, **payload} if isinstance(payload, dict) else value
+    facts = dict(value)
+    for key in _WRAPPERS:
+        if isinstance(wrapped := facts.get(key), dict):
+            facts.update(wrapped)
     message = next((m for key in MESSAGE_KEYS if (m := _parse_message(facts.get(key))) is not None), None)
     if message is None:
         return None
     stamp = next((s for key in STAMP_KEYS if (s := _parse_time(facts.get(key))) is not None), None)
     pid = next((p for key in PID_KEYS if (p := _parse_pid(facts.get(key))) is not None), None)
     traceback = next((t for key in TRACEBACK_KEYS if isinstance(t := facts.get(key), str) and "\n" in t), "")
-    carrier = ""
-    if "log" in facts and "time" in facts and "stream" in facts:
-        carrier = "docker"
-    elif "MESSAGE" in facts:
-        carrier = "journald"
-    elif "textPayload" in facts or "logStreamName" in facts or "ingestionTime" in facts or "log" in facts:
-        carrier = "cloud"
+    carrier = _find_carrier(facts, message)
+    cut = facts.get("logtag", facts.get("_p"))
+    docker = carrier == "docker"
     identifier = facts.get("SYSLOG_IDENTIFIER")
     return JsonRecord(
         message=message.rstrip("\n"),
@@ -87,9 +123,23 @@ def _parse_object(value: dict[str, Any]) -> JsonRecord | None:
         stream=_parse_stream(facts),
         kernel=identifier == "kernel" or facts.get("_TRANSPORT") == "kernel",
         carrier=carrier,
-        partial=carrier == "docker" and not message.endswith("\n"),
+        may_be_cut=docker or cut in ("P", "F"),
+        partial=cut == "P" or (docker and not message.endswith("\n") and len(message.encode()) >= _DOCKER_PIECE_BYTES),
         traceback=traceback,
     )
+
+
+def _find_carrier(facts: dict[str, Any], message: str) -> str:
+    if "log" in facts and "time" in facts and facts.keys() <= _DOCKER_KEYS:
+        return "docker"
+    if "MESSAGE" in facts:
+        return "journald"
+    if not _LOGGER_KEYS.isdisjoint(facts):
+        return ""
+    if not _SHIPPER_KEYS.isdisjoint(facts):
+        return "shipper"
+    # A writer that is not known; what it carries is certainly a line.
+    return "line" if "\n" not in message.rstrip("\n") and _CARRIED.match(message) else ""
 
 
 def _parse_message(value: Any, depth: int = 0) -> str | None:
@@ -126,16 +176,24 @@ def _parse_pid(value: Any) -> int | None:
 
 
 def _parse_stream(facts: dict[str, Any]) -> str:
-    places: list[Any] = [facts, facts.get("labels"), facts.get("kubernetes")]
+    places: list[Any] = [facts, *(facts.get(place) for place in _STREAM_PLACES)]
     resource = facts.get("resource")
     if isinstance(resource, dict):
         places.append(resource.get("labels"))
     for place in places:
-        if isinstance(place, dict):
-            for key in STREAM_KEYS:
-                if isinstance(name := place.get(key), str) and name:
-                    return name
+        if not isinstance(place, dict):
+            continue
+        for key in STREAM_KEYS:
+            name = place.get(key)
+            if isinstance(name, dict) and key in _NAMED_PLACES:
+                name = name.get("name", name.get("id"))
+            # A logger's name, or a host's, is no replica's.
+            if isinstance(name, str) and name and (key != "name" or place is facts.get("container")):
+                return name
     host, unit = facts.get("_HOSTNAME"), facts.get("_SYSTEMD_UNIT")
     if isinstance(unit, str) and isinstance(host, str):
         return f"{host}/{unit}"
-    return ""
+    host = facts.get("host", facts.get("hostname"))
+    if isinstance(host, dict):
+        host = host.get("name", host.get("hostname"))
+    return host if isinstance(host, str) else ""

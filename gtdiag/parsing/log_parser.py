@@ -112,6 +112,12 @@ class LogParser:
         self._homeless_dump: dict[str, JoinedTraceback] = {}
         self._indents: dict[str, int] = {}
         self._naive_reported = False
+        self._latest_writer: tuple[str, int | None] | None = None
+        """Stream and carrier's pid of the latest record."""
+        self._named: OrderedDict[tuple[str, int], None] = OrderedDict()
+        """Pids that gunicorn itself named as a worker's."""
+        self._line_shippers: set[str] = set()
+        """Streams of JSON objects that were seen to carry lines, not what a logger logged."""
 
     @property
     def attentive_until(self) -> int:
@@ -214,7 +220,8 @@ class LogParser:
             if stream in self._indents or (indent and len(self._indents) < _MOST_PENDING):
                 self._indents[stream] = indent
         stamp = self._note_stamp(choose_stamp(record.stamp, carried.stamp), stream)
-        pid = record.pid if record.pid is not None else carried.pid
+        self._latest_writer = (stream, carried.carrier_pid)
+        pid = record.pid if record.pid is not None else self._find_writer(carried)
         joiner = self._joiner(carried)
         message = record.message
         if (header := parse_header(message)) is not None:
@@ -249,13 +256,19 @@ class LogParser:
         record = parse_own_record(text)
         if record is not None:
             return record
-        if carried.json is not None and not carried.json.carrier and not continuation:
-            return LogRecord(text.strip(), own=True)
-        if _ANYWHERE.search(text) is None:
+        foreign = parse_foreign_record(text, _PATTERNS, _ANYWHERE) if _ANYWHERE.search(text) is not None else None
+        if foreign is not None or carried.json is None or continuation:
+            return foreign
+        if carried.json.carrier == "line" and len(self._line_shippers) < _MOST_PENDING:
+            self._line_shippers.add(carried.stream)
+        if carried.json.carrier or carried.stream in self._line_shippers:
             return None
-        return parse_foreign_record(text, _PATTERNS, _ANYWHERE)
+        return LogRecord(text.strip(), own=True)
 
     def _process_other(self, text: str, carried: CarriedLine, line_number: int) -> None:
+        if not carried.layers and self._latest_writer is not None:
+            # What a carrier did not mark goes on with the line above: the rest of a message of several lines.
+            carried.stream, carried.carrier_pid = self._latest_writer
         stream = carried.stream
         joiner = self._joiner(carried)
         if begins_record(text):
@@ -265,7 +278,7 @@ class LogParser:
         stamp = carried.stamp if carried.stamp is not None else self._latest_stamp.get(stream)
         if carried.stamp is not None:
             self._note_stamp(carried.stamp, stream)
-        piece, closed = joiner.add_line(text, carried.pid, stamp, line_number)
+        piece, closed = joiner.add_line(text, self._find_writer(carried), stamp, line_number)
         self._finish(closed, stream)
         if piece:
             self._stay(line_number)
@@ -275,8 +288,14 @@ class LogParser:
     def _stay(self, line_number: int) -> None:
         self._attentive_until = max(self._attentive_until, line_number + REACH["opens"].after)
 
+    def _find_writer(self, carried: CarriedLine) -> int | None:
+        """The pid of a line that does not say it: what the carrier says, where gunicorn knows a worker by it."""
+        if carried.pid is not None or carried.carrier_pid is None:
+            return carried.pid
+        return carried.carrier_pid if (carried.stream, carried.carrier_pid) in self._named else None
+
     def _joiner(self, carried: CarriedLine) -> TracebackJoiner:
-        key = (carried.stream, carried.pid)
+        key = (carried.stream, carried.carrier_pid)
         joiner = self._joiners.get(key)
         if joiner is None:
             joiner = self._joiners[key] = TracebackJoiner()
@@ -368,6 +387,8 @@ class LogParser:
         self, fact: Fact, record: LogRecord, pid: int | None, stamp: Stamp | None, stream: str, line_number: int
     ) -> None:
         worker_pid, master_pid = fact.pid, None
+        if worker_pid is not None:
+            _bounded_add(self._named, (stream, worker_pid))
         if fact.writer is Writer.MASTER:
             master_pid = pid if pid is not None else fact.master_pid
             if master_pid is not None and (len(self._latest_master) < _MOST_PENDING or stream in self._latest_master):
