@@ -19,6 +19,7 @@ from tests.environments import NEWEST, Environment, gunicorn_environment
 from tests.live.gtdiag_command import run_gtdiag
 from tests.live.gunicorn_process import GunicornProcess, running_gunicorn
 from tests.live.servers import Address, mute_server
+from tests.unit.interpreter.target_process import interpreters
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -98,6 +99,30 @@ def test_a_start_up_that_waits(
             assert blocked["waiting_on"]["peer"] == server.peer
     assert call in report["verdict"]["summary"]
     assert [gap for gap in report["gaps"] if gap["what"] in ("stacks", "suspended_code")] == []
+
+
+@pytest.mark.parametrize("python", ["3.8", "3.9", "3.10", "3.12", "3.13"])
+def test_a_start_up_that_waits_on_each_python(python: str, tmp_path: Path) -> None:
+    path = interpreters().get(python)
+    if path is None:
+        pytest.skip(f"no CPython {python} on this machine")
+    built = gunicorn_environment("23.0.0", "gevent", "requests", python=path)
+    with (
+        mute_server() as server,
+        running_gunicorn(
+            built,
+            "greenlet_startup:application",
+            folder=tmp_path,
+            worker_class="gevent",
+            variables=variables(server, "http"),
+        ) as gunicorn,
+    ):
+        (pid,) = gunicorn.wait_for_workers(1)
+        wait_until(pid, "fetch_feature_flags")
+        blocked = snapshot_of(gunicorn)["blocked"]
+    assert blocked is not None
+    assert (blocked["call"], blocked["category"], blocked["how"]) == ("fetch_feature_flags", "http", "greenlet")
+    assert (blocked["library"], blocked["library_call"]) == ("requests", "get")
 
 
 def suspended_functions(pid: int) -> list[list[str]]:

@@ -5,7 +5,6 @@ START_UP=none, while it serves /flags. A greenlet of its own refreshes something
 import os
 import time
 
-import psycopg2
 import requests
 
 
@@ -14,6 +13,8 @@ def fetch_feature_flags():
 
 
 def check_migrations():
+    import psycopg2
+
     return psycopg2.connect(os.environ["DATABASE_URL"])
 
 
