@@ -121,6 +121,14 @@ class BlameTally:
         """Whether most looks saw a synchronous call inside the event loop."""
         return sum(t.count for t in self._calls.values() if t.look.in_event_loop) * 2 > self.looks
 
+    def blocking_coroutine(self) -> str | None:
+        """The coroutine that most looks saw making the synchronous call inside the event loop."""
+        counts: dict[str, int] = {}
+        for tally in self._calls.values():
+            if tally.look.in_event_loop and tally.look.coroutine is not None:
+                counts[tally.look.coroutine] = counts.get(tally.look.coroutine, 0) + tally.count
+        return max(counts, key=lambda name: counts[name], default=None)
+
     def _pass_time(self, at: datetime, key: _CallKey | None) -> None:
         if self._first_at is None:
             self._first_at = at

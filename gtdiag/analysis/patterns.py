@@ -266,22 +266,29 @@ def _match_blocking_call_in_event_loop(group: list[Judgement], master: MasterLif
         and j.blocked.category in WAITING_CATEGORIES
         and j.life.tally.in_event_loop()
     ]
-    by_call: dict[str, list[Judgement]] = defaultdict(list)
+    by_call: dict[tuple[str, str | None], list[Judgement]] = defaultdict(list)
     for judgement in standing:
         assert judgement.blocked is not None
-        by_call[name_call(judgement.blocked)].append(judgement)
+        by_call[name_call(judgement.blocked), judgement.life.tally.blocking_coroutine()].append(judgement)
     return [
         Pattern(
             kind=PatternKind.BLOCKING_CALL_IN_EVENT_LOOP,
-            summary=f"{call} makes a blocking call inside the event loop: nothing else in the worker runs meanwhile",
+            summary=f"{_who_blocks(call, coroutine)} inside the event loop: nothing else in the worker runs meanwhile",
             confidence=_best_blame(members).confidence,
             pids=tuple(j.life.pid for j in members),
             master_pid=_pid_of(master),
             category=_best_blame(members).category,
             call=call,
+            coroutine=coroutine,
         )
-        for call, members in by_call.items()
+        for (call, coroutine), members in by_call.items()
     ]
+
+
+def _who_blocks(call: str, coroutine: str | None) -> str:
+    if coroutine is None or coroutine == call:
+        return f"{call} makes a blocking call"
+    return f"the coroutine {coroutine} calls {call}, which blocks,"
 
 
 def _match_misleading_oom_message(group: list[Judgement], master: MasterLife | None) -> list[Pattern]:

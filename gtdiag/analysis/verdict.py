@@ -194,7 +194,9 @@ def _other_sentences(incidents: Sequence[Incident], patterns: Sequence[Pattern])
         sentences.append(f'"Perhaps out of memory?" in the log is misleading here: {who} sent the SIGKILL.')
     blocking = next((p for p in patterns if p.kind is PatternKind.BLOCKING_CALL_IN_EVENT_LOOP), None)
     if blocking is not None:
-        sentences.append(f"{blocking.call} blocks the event loop: it is a synchronous call inside async code.")
+        by = blocking.coroutine
+        made_by = f", made by the coroutine {by}" if by is not None and by != blocking.call else ""
+        sentences.append(f"{blocking.call} blocks the event loop: it is a synchronous call inside async code{made_by}.")
     growth = next((p for p in patterns if p.kind is PatternKind.MEMORY_GROWTH), None)
     if growth is not None:
         sentences.append(growth.summary[:1].upper() + growth.summary[1:] + ".")

@@ -24,6 +24,12 @@ MAX_STACK_FRAMES = 2000
 _READS_FOR_A_STABLE_STACK = 3
 
 
+_FLAGS_AT = {"object": 36, "embedded": 48}
+"""PyCodeObject.co_flags: after six int fields up to 3.10, after three pointers since 3.11 (code.h of 3.8 to 3.15)."""
+_ASYNC_FLAGS = 0x80 | 0x200
+"""CO_COROUTINE and CO_ASYNC_GENERATOR."""
+
+
 class GeneratorState(enum.Enum):
     """What a coroutine, generator or async generator is doing."""
 
@@ -59,6 +65,7 @@ class CodeInfo:
     name: str
     file: str
     first_line: int
+    is_async: bool
     line_table: bytes | None
     """None where it could not be read. An empty one is normal: code of one line, up to 3.9."""
 
@@ -121,6 +128,7 @@ class FrameReader:
             name=name,
             file=objects.read_str(memory.u64(address + layout.filename)),
             first_line=memory.i32(address + layout.firstlineno),
+            is_async=bool(memory.u32(address + _FLAGS_AT[objects.layout.frame.kind]) & _ASYNC_FLAGS),
             line_table=table,
         )
         self._codes[address] = info
@@ -137,7 +145,7 @@ class FrameReader:
                 table = info.line_table
                 line = None if table is None else parse(table, info.first_line, raw.offset_bytes)
             self._lines[key] = line
-        return Frame(info.function, info.file, self._lines[key])
+        return Frame(info.function, info.file, self._lines[key], coroutine=info.is_async)
 
     def generator(self, address: int, witnesses: Witnesses) -> GeneratorFrame:
         """The frame of a coroutine, generator or async generator; what was read is added to `witnesses`."""

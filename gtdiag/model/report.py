@@ -253,6 +253,8 @@ class Pattern:
     call: str | None = None
     of_workers: int | None = None
     evidence: tuple[str, ...] = ()
+    coroutine: str | None = None
+    """The `async def` that makes the synchronous call (blocking_call_in_event_loop), where it is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ class Frame:
     line: int | None = None
     source: str | None = None
     """The source line, where a traceback in a log shows it."""
+    coroutine: bool = False
+    """Code of an `async def`, where the interpreter's memory tells."""
 
 
 @dataclass(frozen=True, slots=True)
