@@ -143,7 +143,8 @@ def _match_boot_loop(group: list[Judgement], master: MasterLife | None) -> list[
         previous = run[-1].booted_at if run else None
         if previous is not None and life.booted_at is not None:
             gap_s = (life.booted_at - previous).total_seconds()
-            if not 0 < gap_s <= threshold("boot_loop_gap_s"):
+            # Boots within one second are one generation, whether or not a carrier's stamps tell them apart.
+            if not 1 <= gap_s <= threshold("boot_loop_gap_s"):
                 run = []
         if life.ready_at is None and not life.exiting and life.death is None:
             run.append(life)
