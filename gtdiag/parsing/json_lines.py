@@ -47,7 +47,10 @@ _DOCKER_PIECE_BYTES = 16_000
 _PRETTY = re.compile(
     r'\s*"(?:@?message|textPayload|log|msg|MESSAGE|line|_raw|content|body)"\s*:\s*(?P<value>"(?:[^"\\]|\\.)*"),?\s*'
 )
-_CARRIED = re.compile(r"\[?\d{4}-\d\d-\d\d[ T]|\s+\S|Traceback \(most recent call last\):|File \"")
+_CARRIED = re.compile(
+    r"\[?\d{4}-\d\d-\d\d[ T]|\s+\S|Traceback \(most recent call last\):|File \"|(?:Current thread|Thread) 0x"
+    r"|Fatal Python error|During handling of the above|The above exception was|[\w.-]+ *\| "
+)
 _MOST_DEPTH = 3
 
 

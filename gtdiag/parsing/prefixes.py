@@ -26,7 +26,8 @@ _TRACEBACK = (
     r"\s*File \"|\s*(?:Exception Group )?Traceback \(most recent|\s*[~^]+\s*$|(?:Current thread|Thread) 0x|Fatal Python error"
     r"|During handling of the above|The above exception was|[\w.]{0,200}(?:Error|Exception|Exit|Interrupt|Timeout)(?::|\s*$)"
 )
-_RECORD_AHEAD = rf"(?=\[?\d{{4}}[-/]\d\d[-/]\d\d|{_TRACEBACK})"
+_COMPOSE_NAME = r"[\w.-]+[-_.]\d{1,4} *\| "
+_RECORD_AHEAD = rf"(?=\[?\d{{4}}[-/]\d\d[-/]\d\d|\{{\"|{_COMPOSE_NAME}|{_TRACEBACK})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,13 @@ def _layer(pattern: str, *, after_stamp: bool = False, outermost: bool = False, 
 
 LAYERS: dict[str, Layer] = {
     "quotation": _layer(r"(?:>[ ]?)+", outermost=True),
-    "grep": _layer(r"(?P<stream>[\w./-]+\.(?:log|txt|err|out)(?:\.\d{1,3})?)[:-](?:\d{1,9}[:-])?", outermost=True),
+    "grep": _layer(r"(?P<stream>[\w./-]+\.(?:log|txt|err|out)(?:\.\d{1,3})?)[:-](?:\d{1,9}[:-](?!\d\d-\d\d[T ]))?", outermost=True),
     "kubectl --prefix": _layer(r"\[pod/(?P<stream>[^\]\s]+)\] "),
     "syslog RFC 5424": _layer(
         rf"(?:<\d{{1,3}}>)?1 (?P<stamp>{_ISO}) (?P<host>\S+) (?P<tag>\S+) (?P<pid>\S+) \S+ "
         r"(?:-|(?:\[(?:[^\]\"]|\"(?:[^\"\\]|\\.)*\")*\])+) ?(?:\ufeff|BOM)?"
     ),
-    "syslog RFC 3164, journalctl": _layer(rf"(?:<\d{{1,3}}>)?(?P<stamp>{_RFC3164}) {_TAG}"),
+    "syslog RFC 3164, journalctl": _layer(rf"(?:<\d{{1,3}}>)?(?P<stamp>{_RFC3164}) {_TAG}", again=True),
     "journalctl -o short-full": _layer(
         rf"[^\W\d_]{{2,4}}\.? (?P<stamp>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?:[A-Z]{{1,5}}|[+-]\d{{2,4}})) {_TAG}"
     ),
@@ -66,7 +67,7 @@ LAYERS: dict[str, Layer] = {
     "foreman, honcho": _layer(r"\d\d:\d\d:\d\d (?P<stream>[A-Za-z][\w.-]*) +\| ?"),
     "pm2": _layer(r"(?P<stream>\d{1,4}\|[\w.@-]{1,60}) *\| ?"),
     "docker compose": _layer(
-        rf"(?:\s+(?=[\w.-]+[-_.]\d{{1,4}} *\|))?(?!\d{{4}}-\d\d-\d\d|(?:{_LEVELS}) *\|)(?P<stream>[A-Za-z0-9][\w.@/-]*) *\| ?", again=True
+        rf"(?!\d{{4}}-\d\d-\d\d|(?:{_LEVELS}) *\|)(?P<stream>[A-Za-z0-9][\w.@/-]*) *\| ?", again=True
     ),
     "stern": _layer(
         r"(?P<stream>[a-z0-9][a-z0-9.]*-[a-z0-9.-]+ [a-z0-9][a-z0-9-]*) *\| ?"
@@ -80,7 +81,7 @@ LAYERS: dict[str, Layer] = {
     "GitHub Actions": _layer(r"(?P<stream>[^\t]{1,100})\t[^\t]{1,200}\t(?=\d{4}-\d\d-\d\dT)", outermost=True),
     "CSV": _layer(rf"(?:\"?(?P<stamp>{_ISO})\"?|\"?(?P<epoch>\d{{13}})\"?),(?P<csv>)"),
     "numbered line": _layer(
-        rf"\s*\d{{1,9}}(?:\t|[:|-]?\s+{_GUNICORN_AHEAD}|[:-]{_RECORD_AHEAD}|[:|]?[ ](?={_TRACEBACK}| {{4,}}[A-Za-z_@~^(]))",
+        rf"\s*\d{{1,9}}(?:\t|[:|-]?\s+{_GUNICORN_AHEAD}|[:-]{_RECORD_AHEAD}|[:|]?[ ](?={_TRACEBACK}|\{{\"|{_COMPOSE_NAME}| {{4,}}[A-Za-z_@~^(]))",
         outermost=True,
     ),
     "console letter": _layer(rf"[A-Z] {{1,2}}{_GUNICORN_AHEAD}"),
@@ -91,7 +92,7 @@ LAYERS: dict[str, Layer] = {
     "viewer's time stamp": _layer(rf"(?P<stamp>{_ISO}) {_RECORD_AHEAD}"),
     "GitLab CI": _layer(r"\d\d[OE](?:[ +]|$)", after_stamp=True),
     "containerd (CRI)": _layer(r"(?:stdout|stderr) (?P<part>[FP])(?: |$)", after_stamp=True),
-    "Heroku": _layer(r"(?:app|heroku)\[(?P<stream>[\w.-]+)\]: ?", after_stamp=True),
+    "Heroku": _layer(r"(?:app|heroku)\[(?P<stream>[\w.-]+)\]: ?", after_stamp=True, again=True),
     "Cloud Foundry": _layer(r"\[(?P<stream>[A-Z]+(?:/[\w-]+)*/\d+)\] +(?:OUT|ERR) ?", after_stamp=True),
     "Fly.io": _layer(r"(?P<stream>app\[\w+\]) \w{3} \[\w+\] ?", after_stamp=True),
     "journalctl -o short-iso": _layer(
@@ -163,8 +164,11 @@ def unwrap_joined(outer: CarriedLine, text: str, *, newest: datetime | None = No
 
 
 def _take_layer(line: CarriedLine, newest: datetime | None) -> bool:
-    if line.text[:1] in ("\t", " ") and not _MAY_BE_INDENTED.match(line.text):
-        return False
+    if line.text[:1] in ("\t", " "):
+        if not line.layers and (indented := _INDENTED_CARRIER.match(line.text)) is not None:
+            line.text = line.text[indented.end() :]
+        elif not line.text.lstrip()[:1].isdigit():
+            return False
     for name, layer in LAYERS.items():
         if (layer.after_stamp and line.stamp is None) or (layer.outermost and line.layers):
             continue
@@ -202,7 +206,8 @@ def _take_match(line: CarriedLine, name: str, match: re.Match[str], newest: date
         line.partial = groups["part"] == "P"
 
 
-_MAY_BE_INDENTED = re.compile(r"\s+(?:\d|[\w.-]{1,60}[-_.]\d{1,4} *\|)")
+_INDENTED_CARRIER = re.compile(rf"\s+(?={_ISO_T}[ \t]|{_RFC3164} [\w.-]+ |{_COMPOSE_NAME})")
+"""A paste indents what the carrier wrote; behind a carrier, indentation is the traceback's."""
 _STREAM_GROUPS = ("stream", "pod", "bracketed", "kail")
 _SYSLOG_ESCAPE = re.compile(r"#(011|012)")
 """How rsyslog writes a tab and a line end inside a message."""
