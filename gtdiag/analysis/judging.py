@@ -80,6 +80,8 @@ class Judge:
         life = judgement.life
         if judgement.kind is not None or life.ready_at is not None or judgement.phase is Phase.SERVING:
             return False
+        if life.exiting:
+            return False  # "Worker exiting" is written when the main loop ends, so the worker had come to it
         major = life.master.version_major if life.master else None
         return major is None or major >= threshold("silent_hang_since_major")
 

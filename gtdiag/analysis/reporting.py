@@ -86,7 +86,7 @@ def _worker_of(judgement: Judgement) -> Worker:
     startup_s = None
     if life.ready_at is not None and life.booted_at is not None:
         startup_s = max(0.0, round((life.ready_at - life.booted_at).total_seconds(), 3))
-    phase = Phase.EXITED if ended else (judgement.phase or Phase.SERVING)
+    phase = Phase.EXITED if ended else judgement.phase
     return Worker(
         pid=life.pid,
         ordinal=life.ordinal,

@@ -191,12 +191,15 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One life of one worker. `end_signal` names the signal it died of, `end_code` its exit code, where known."""
+    """One life of one worker. `phase` is None where a log does not tell if its start-up was over.
+
+    `end_signal` names the signal it died of, `end_code` its exit code, where known.
+    """
 
     pid: int
     ordinal: int
     master_pid: int | None
-    phase: Phase
+    phase: Phase | None
     booted_at: datetime | None
     ready_at: datetime | None
     startup_s: float | None

@@ -45,7 +45,12 @@ PATTERN_TITLES: dict[PatternKind, str] = {
     PatternKind.SLOW_STARTUP: "slow start-up",
 }
 
-PHASES: dict[Phase, str] = {Phase.STARTUP: "start-up", Phase.SERVING: "serving", Phase.EXITED: "exited"}
+PHASES: dict[Phase | None, str] = {
+    Phase.STARTUP: "start-up",
+    Phase.SERVING: "serving",
+    Phase.EXITED: "exited",
+    None: "not known",
+}
 
 IN_PHASE: dict[Phase, str] = {
     Phase.STARTUP: "in start-up",
