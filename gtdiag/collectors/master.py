@@ -1,4 +1,4 @@
-"""A master's pid to its version and effective settings: the arbiter object in its memory first, then the disk."""
+"""A master's pid to its version and effective settings: its memory first, then its control socket, then the disk."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gtdiag.collectors.clock import Clock
 from gtdiag.errors import GtdiagError
+from gtdiag.gunicorn.control_socket import read_control_socket
 from gtdiag.gunicorn.settings import Settings, read_settings
 from gtdiag.gunicorn.version import read_installed_version, read_python_version
 from gtdiag.model.events import CollectionGap, Event, MasterSettings
@@ -67,8 +68,9 @@ def read_master(pid: int, open_interpreter: Callable[[int], Interpreter] | None 
     """Read a master's settings, the best source that can be read winning. Raises ProcessLookupError when it is gone."""
     on_disk = read_settings(pid)
     memory, version, python, why, hint = _read_memory(pid, open_interpreter or _open)
-    values = {**on_disk.values, **memory}
-    problems = [] if memory else list(on_disk.incomplete)
+    told = {} if memory else read_control_socket(pid, on_disk.text("control_socket"))
+    values = {**on_disk.values, **told, **memory}
+    problems = [] if memory or told else list(on_disk.incomplete)
     if problems and why:
         problems.append(f"the arbiter's settings could not be read from memory: {why}")
     try:
@@ -81,7 +83,7 @@ def read_master(pid: int, open_interpreter: Callable[[int], Interpreter] | None 
         values=values,
         application=_application(on_disk, memory),
         working_directory=working_directory,
-        source="memory" if memory else on_disk.best_source,
+        source="memory" if memory else "control_socket" if told else on_disk.best_source,
         problems=tuple(problems),
         hint=hint,
     )

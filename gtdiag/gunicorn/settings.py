@@ -36,6 +36,7 @@ OPTIONS_WITH_VALUE: Mapping[str, tuple[str, ...]] = {
     "proc_name": ("-n", "--name"),
     "pidfile": ("-p", "--pid"),
     "raw_env": ("-e", "--env"),
+    "control_socket": ("--control-socket",),
 }
 """The settings that matter here, with their options: the same in 20.1.0 to 27.0.1."""
 
@@ -50,7 +51,7 @@ OTHER_OPTIONS_WITH_VALUE = (
     *("--http2-max-header-list-size", "--paste-global", "--forwarder-headers", "--header-map", "--asgi-loop"),
     *("--asgi-lifespan", "--asgi-disconnect-grace-period", "--websocket-max-message-size", "--http-parser"),
     *("--root-path", "--dirty-app", "--dirty-workers", "--dirty-timeout", "--dirty-threads"),
-    *("--dirty-graceful-timeout", "--control-socket", "--control-socket-mode", "-u --user", "-g --group"),
+    *("--dirty-graceful-timeout", "--control-socket-mode", "-u --user", "-g --group"),
     "-m --umask",
 )
 FLAGS = (
