@@ -134,6 +134,32 @@ class AwaitChainReader:
         """What a task runs (0 where it has none any more)."""
         return self._field(address, self._objects.type_of(address), self._layout.coro, "_coro")
 
+    # What `QuickChainReader` asks
+
+    def usual_kind(self, info: TypeInfo) -> str | None:
+        """ "generator", "wrapper", "future" or "task" for the types that need no more than their fields."""
+        if info.name in _GENERATORS:
+            return "generator"
+        if info.name in _WRAPPERS:
+            return "wrapper"
+        if info.name == _C_FUTURE:
+            return "future"
+        return "task" if _C_TASK in info.names else None
+
+    def may_wait_for_others(self, frame: Frame) -> bool:
+        """Whether a frame is of standard library code that waits for other tasks through a bare future."""
+        return frame.file.replace("\\", "/").endswith(_WAITING_FILES) and any(
+            frame.function in (function, function.rpartition(".")[2]) for function, _, _ in _WAITS_FOR_OTHERS
+        )
+
+    def prepare_pools(self) -> None:
+        """Read now which calls thread pools run: the memory that was read so far is forgotten by it."""
+        self._pools.frames_of(0)
+
+    def is_call_in_a_pool(self, future: int) -> bool:
+        """Whether a thread of a pool runs the call that sets this very future."""
+        return bool(self._pools.frames_of(future)[0])
+
     # The chain
 
     def read_task(self, address: int) -> AwaitChain:

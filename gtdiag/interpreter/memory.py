@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from gtdiag.interpreter.errors import InterpreterGoneError, UnreadableMemoryError
 
@@ -14,15 +16,42 @@ PAGE_BYTES = 4096
 _PAGE_SHIFT = 12
 _MAX_CACHED_PAGES = 8192
 """32 MiB; 10,000 tasks of a real server fill about half of it."""
+_PAGES_BEFORE_READING_AHEAD, _PAGES_AHEAD = 256, 16
+_PAGES_AT_ONCE = 64
 _MAX_READ_BYTES = 16 * 1024 * 1024
 _LOWEST_ADDRESS = 0x1000
 _HIGHEST_ADDRESS = 1 << 56
 """User addresses end at 2^47 on x86-64 (2^56 with five-level paging) and at 2^52 on aarch64."""
 
 _U64 = struct.Struct("<Q")
+_unpack_u64 = _U64.unpack_from
 _I64 = struct.Struct("<q")
 _I32 = struct.Struct("<i")
 _U32 = struct.Struct("<I")
+
+
+class _Pages(dict[int, bytes]):
+    """Pages by number; one that is not there yet is read, while `ahead` and there are many, its neighbours with it."""
+
+    def __init__(self, read: Callable[[int, int], bytes]) -> None:
+        super().__init__()
+        self._read = read
+        self.ahead = False
+
+    def __missing__(self, number: int) -> bytes:
+        have = len(self)
+        if have >= _MAX_CACHED_PAGES:
+            self.clear()
+        elif self.ahead and have >= _PAGES_BEFORE_READING_AHEAD:
+            first = number & -_PAGES_AHEAD
+            with suppress(UnreadableMemoryError):
+                data = self._read(first << _PAGE_SHIFT, _PAGES_AHEAD << _PAGE_SHIFT)
+                for at in range(_PAGES_AHEAD):
+                    if first + at not in self:
+                        self[first + at] = data[at << _PAGE_SHIFT : (at + 1) << _PAGE_SHIFT]
+                return self[number]
+        page = self[number] = self._read(number << _PAGE_SHIFT, PAGE_BYTES)
+        return page
 
 
 class ProcessMemory:
@@ -31,7 +60,8 @@ class ProcessMemory:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._fd = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
-        self._pages: dict[int, bytes] = {}
+        self.pages = _Pages(self.read_fresh)
+        """What was read in this look, by page number (address / 4096); reading an item reads that page."""
         self.reads = 0
 
     def close(self) -> None:
@@ -39,11 +69,11 @@ class ProcessMemory:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-        self._pages.clear()
+        self.pages.clear()
 
     def forget(self) -> None:
         """Begin a new look: nothing read so far is trusted any more."""
-        self._pages.clear()
+        self.pages.clear()
 
     def read_fresh(self, address: int, size: int) -> bytes:
         """Read past the cache; exactly `size` bytes or an error."""
@@ -63,23 +93,48 @@ class ProcessMemory:
             raise UnreadableMemoryError(f"only {len(data)} of {size} bytes at {address:#x}")
         return data
 
-    def _page(self, number: int) -> bytes:
-        page = self._pages.get(number)
-        if page is None:
-            if len(self._pages) >= _MAX_CACHED_PAGES:
-                self._pages.clear()
-            page = self.read_fresh(number << _PAGE_SHIFT, PAGE_BYTES)
-            self._pages[number] = page
-        return page
+    def changed_pages(self, rounds: int) -> dict[int, list[bytes]]:
+        """Read every page again that was read in this look, round by round: those that changed, as each round saw them.
+
+        A page that cannot be read any more is empty.
+        """
+        changed: dict[int, list[bytes]] = {}
+        runs = list(self._runs())
+        for _ in range(rounds):
+            for numbers, expected in runs:
+                data = b""
+                with suppress(UnreadableMemoryError):
+                    data = self.read_fresh(numbers[0] << _PAGE_SHIFT, len(expected))
+                if data == expected:
+                    continue
+                for at, number in enumerate(numbers):
+                    page = data[at << _PAGE_SHIFT : (at + 1) << _PAGE_SHIFT]
+                    if not data:
+                        with suppress(UnreadableMemoryError):
+                            page = self.read_fresh(number << _PAGE_SHIFT, PAGE_BYTES)
+                    if page != self.pages[number]:
+                        changed.setdefault(number, []).append(page)
+        return changed
+
+    def _runs(self) -> Iterator[tuple[range, bytes]]:
+        """The pages that were read, in runs of neighbours."""
+        numbers = sorted(self.pages)
+        at = 0
+        while at < len(numbers):
+            end = at + 1
+            while end < len(numbers) and end - at < _PAGES_AT_ONCE and numbers[end] == numbers[end - 1] + 1:
+                end += 1
+            yield range(numbers[at], numbers[end - 1] + 1), b"".join(self.pages[n] for n in numbers[at:end])
+            at = end
 
     def read(self, address: int, size: int) -> bytes:
         """Read through the cache; what does not fit in one or two pages is read directly."""
         offset = address & (PAGE_BYTES - 1)
         if offset + size <= PAGE_BYTES:
-            return self._page(address >> _PAGE_SHIFT)[offset : offset + size]
+            return self.pages[address >> _PAGE_SHIFT][offset : offset + size]
         if size <= PAGE_BYTES:
-            first = self._page(address >> _PAGE_SHIFT)[offset:]
-            return first + self._page((address >> _PAGE_SHIFT) + 1)[: size - len(first)]
+            first = self.pages[address >> _PAGE_SHIFT][offset:]
+            return first + self.pages[(address >> _PAGE_SHIFT) + 1][: size - len(first)]
         return self.read_fresh(address, size)
 
     def u64(self, address: int) -> int:
@@ -87,7 +142,7 @@ class ProcessMemory:
         offset = address & (PAGE_BYTES - 1)
         value: int
         if offset <= PAGE_BYTES - 8:
-            (value,) = _U64.unpack_from(self._page(address >> _PAGE_SHIFT), offset)
+            (value,) = _unpack_u64(self.pages[address >> _PAGE_SHIFT], offset)
         else:
             (value,) = _U64.unpack(self.read(address, 8))
         return value

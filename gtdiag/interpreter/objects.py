@@ -78,7 +78,8 @@ class ObjectReader:
 
     def type_of(self, address: int) -> TypeInfo:
         """The type of the object at `address`."""
-        return self.type_at(self.memory.u64(address + OB_TYPE))
+        type_address = self.memory.u64(address + OB_TYPE)
+        return self._types.get(type_address) or self.type_at(type_address)
 
     def type_at(self, address: int) -> TypeInfo:
         """The type object at `address`, its chain of bases followed."""

@@ -11,11 +11,13 @@ from gtdiag.interpreter.await_chain import AwaitChain, AwaitChainReader
 from gtdiag.interpreter.errors import InconsistentReadError
 from gtdiag.interpreter.frames import FrameReader
 from gtdiag.interpreter.objects import ObjectReader
+from gtdiag.interpreter.quick_chains import QuickChainReader
 from gtdiag.interpreter.task_lists import TaskListReader
 from gtdiag.interpreter.threads import ThreadReader
 from gtdiag.model.stacks import SuspendedCode
 
 _TASKS_MODULE = "asyncio.tasks"
+_UNNAMED = "Task-"
 _NUMBERED = re.compile(r"(.*?)(\d+)$", re.DOTALL)
 _TRIES = 2
 """A torn read is tried once again, then reported."""
@@ -31,6 +33,8 @@ class SuspendedReading:
 
 
 def _by_name(code: SuspendedCode) -> tuple[str, int, str]:
+    if code.name.startswith(_UNNAMED) and code.name[len(_UNNAMED) :].isdecimal():
+        return _UNNAMED, int(code.name[len(_UNNAMED) :][:18]), code.name
     match = _NUMBERED.match(code.name)
     return (match.group(1), int(match.group(2)[:18]), code.name) if match else (code.name, 0, code.name)
 
@@ -45,6 +49,7 @@ class TaskReader:
         self._frames = frames
         self._threads = threads
         self._chains = chains
+        self._quick = QuickChainReader(objects, frames, chains)
         self._lists = TaskListReader(objects.memory, objects.layout.task, threads)
 
     def _forget(self) -> None:
@@ -57,13 +62,21 @@ class TaskReader:
         deadline = time.monotonic() + max_seconds
         problems: list[str] = []
         tasks, unreadable = self._find_tasks(problems)
-        found: list[SuspendedCode] = []
-        torn = 0
         truncated = unreadable
-        for task in tasks:
+        found: list[SuspendedCode] = []
+        changed: set[int] = set()
+        left = tasks
+        if self._quick.usable and len(tasks) > 1:
+            quick = self._quick.read(tasks[:max_tasks], deadline)
+            found, changed = quick.found, set(quick.torn)
+            left = [*quick.torn, *quick.unusual, *quick.rest, *tasks[max_tasks:]]
+        torn = 0
+        for task in left:
             if len(found) >= max_tasks or time.monotonic() > deadline:
                 truncated = True
                 break
+            if task in changed:
+                self._forget()
             code = self._read_one(task)
             if isinstance(code, SuspendedCode):
                 found.append(code)

@@ -1,0 +1,313 @@
+"""Reads the await chains of many tasks at once: the usual kind in few steps each, confirmed together by large reads.
+
+The usual kind: tasks written in C, of suspended coroutines and generators, down to a future that stands for nothing
+else. Every other one is left to `AwaitChainReader`, which knows them all and takes five times as long.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from dataclasses import dataclass
+
+from gtdiag.interpreter.await_chain import AwaitChainReader
+from gtdiag.interpreter.errors import InconsistentReadError
+from gtdiag.interpreter.frames import FrameReader, GeneratorState
+from gtdiag.interpreter.memory import PAGE_BYTES
+from gtdiag.interpreter.objects import OB_TYPE, ObjectReader
+from gtdiag.model.stacks import Frame, SuspendedCode
+
+_MAX_LINKS = 600
+_MAX_STACK_BYTES = 160_000
+_TASKS_BETWEEN_LOOKS_AT_THE_CLOCK = 256
+_MAX_PAGES = 6000
+"""Fewer than the memory keeps: what a chain was made of must still be there when it is confirmed."""
+_WRAPPED_AT = 16
+_OFFSET = PAGE_BYTES - 1
+_WORD = struct.Struct("<Q")
+_NAME = struct.Struct("<8xQQQI")
+"""Type, then for an int its tag and digit, for a str its length, hash and state."""
+_ONE_DIGIT, _DIGIT = 1 << 3, (1 << 30) - 1
+_ASCII = 1 << 6 | 1 << 5 | 1 << 2
+"""State of a str: ASCII only, compact, one byte a character (unicodeobject.h)."""
+_LONGEST_NAME = 256
+
+_OTHER, _GENERATOR, _WRAPPER, _FUTURE, _TASK = range(5)
+_KINDS: dict[str | None, int] = {"generator": _GENERATOR, "wrapper": _WRAPPER, "future": _FUTURE, "task": _TASK}
+
+
+class _UnusualError(Exception):
+    """A chain that is not of the usual kind."""
+
+
+@dataclass(slots=True)
+class QuickChains:
+    """What one round found. `unusual` tasks were not tried, `torn` ones changed meanwhile; `rest` had no time."""
+
+    found: list[SuspendedCode]
+    unusual: list[int]
+    torn: list[int]
+    rest: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """A structure's fields, unpacked in one go whatever their order: `order` sorts them as they are named."""
+
+    size: int
+    unpack: struct.Struct
+    order: tuple[int, ...]
+
+
+def _fields(*wanted: tuple[int, str]) -> _Fields:
+    """Fields by offset and format to what unpacks them, in the order of their offsets."""
+    in_order = sorted(range(len(wanted)), key=lambda n: wanted[n][0])
+    text, at = "<", 0
+    for n in in_order:
+        offset, kind = wanted[n]
+        text += f"{offset - at}x{kind}"
+        at = offset + struct.calcsize(f"<{kind}")
+    return _Fields(at, struct.Struct(text), tuple(in_order.index(n) for n in range(len(wanted))))
+
+
+class QuickChainReader:
+    """The usual await chains of one interpreter, 3.11 and later (frames embedded in generators)."""
+
+    def __init__(self, objects: ObjectReader, frames: FrameReader, chains: AwaitChainReader) -> None:
+        self._objects = objects
+        self._memory = objects.memory
+        self._frames = frames
+        self._chains = chains
+        layout = objects.layout
+        self.usable = layout.frame.kind == "embedded" and layout.task.c_tasks_known and layout.task.coro > 0
+        if not self.usable:
+            return
+        task, frame, generator = layout.task, layout.frame, layout.generator
+        self._task = _fields((OB_TYPE, "Q"), (task.future_state, "i"), (task.coro, "Q"), (task.name, "Q"))
+        self._task_witness = max(task.coro, task.fut_waiter, task.name) + 8
+        at = generator.frame
+        self._generator = _fields(
+            (OB_TYPE, "Q"),
+            (generator.frame_state or 0, "b"),
+            (at + frame.code, "Q"),
+            (at + frame.instruction, "Q"),
+            (at + frame.stack_top, "Q" if frame.stack_top_is_pointer else "i"),
+        )
+        self._future = _fields(
+            (OB_TYPE, "Q"), (task.future_state, "i"), (task.future_callback0, "Q"), (task.future_callbacks, "Q")
+        )
+        self._locals = at + frame.locals
+        self._int_format, self._str_header = layout.object.int_format, layout.object.str_header_ascii
+        self._is_pointer = frame.stack_top_is_pointer
+        self._tag_bits = frame.tag_bits
+
+    def read(self, tasks: list[int], deadline: float) -> QuickChains:
+        """The chains of these tasks as far as they are usual; those that are done are left out."""
+        result = QuickChains([], [], [], [])
+        self._kinds: dict[int, int] = {}
+        self._places: dict[tuple[int, int, int], tuple[Frame, bool, bool] | None] = {}
+        self._type_names: dict[int, str] = {}
+        self._memory.forget()
+        try:
+            self._chains.prepare_pools()
+        except InconsistentReadError:
+            result.unusual = tasks
+            return result
+        self._memory.pages.ahead = True
+        try:
+            self._read_usual(tasks, deadline, result)
+        finally:
+            self._memory.pages.ahead = False
+        return result
+
+    def _read_usual(self, tasks: list[int], deadline: float, result: QuickChains) -> None:
+        walked: list[tuple[int, SuspendedCode, list[int]]] = []
+        for position, task in enumerate(tasks):
+            if not position % _TASKS_BETWEEN_LOOKS_AT_THE_CLOCK:
+                if len(self._memory.pages) > _MAX_PAGES:
+                    self._confirm(walked, result)
+                    walked = []
+                    self._memory.forget()
+                if time.monotonic() > deadline:
+                    result.rest = tasks[position:]
+                    break
+            links: list[int] = []
+            try:
+                code = self._walk(task, links)
+                if code is not None:
+                    walked.append((task, code, links))
+            except (_UnusualError, InconsistentReadError):
+                result.unusual.append(task)
+        self._confirm(walked, result)
+
+    def _confirm(self, walked: list[tuple[int, SuspendedCode, list[int]]], result: QuickChains) -> None:
+        """Keep what was unchanged in two reads after the last one of the walk: it was all there between those two."""
+        if not walked:
+            return
+        changed = self._memory.changed_pages(rounds=2)
+        for task, code, links in walked:
+            if changed and not self._is_unchanged(links, changed):
+                result.torn.append(task)
+            else:
+                result.found.append(code)
+
+    def _is_unchanged(self, links: list[int], changed: dict[int, list[bytes]]) -> bool:
+        for start, end in zip(links[::2], links[1::2], strict=True):
+            for number in range(start >> 12, (end - 1 >> 12) + 1):
+                if number in changed:
+                    here = slice(max(start - (number << 12), 0), min(end - (number << 12), PAGE_BYTES))
+                    expected = self._memory.pages[number][here]
+                    if any(page[here] != expected for page in changed[number]):
+                        return False
+        return True
+
+    def _kind_of(self, type_address: int) -> int:
+        info = self._objects.type_at(type_address)
+        kind = self._kinds[type_address] = _KINDS.get(self._chains.usual_kind(info), _OTHER)
+        return kind
+
+    def _walk(self, task: int, links: list[int]) -> SuspendedCode | None:
+        """A task's chain; None for one that is done. What it was made of is added to `links`: begin, end, ..."""
+        pages, kinds, places, read = self._memory.pages, self._kinds, self._places, self._memory.read
+        unpack_word = _WORD.unpack_from
+        task_size, unpack_task, (of_type, of_state, of_coro, of_name) = (
+            self._task.size,
+            self._task.unpack.unpack_from,
+            self._task.order,
+        )
+        generator_size, unpack_generator, (_, g_state, g_code, g_instruction, g_top) = (
+            self._generator.size,
+            self._generator.unpack.unpack_from,
+            self._generator.order,
+        )
+        frames: list[Frame] = []
+        through: list[str] = []
+        awaits: str | None = None
+        name = ""
+        waits_for_others = False
+        current, kind = task, _TASK
+        for _ in range(_MAX_LINKS):
+            offset = current & _OFFSET
+            if kind == _GENERATOR:
+                if offset + generator_size <= PAGE_BYTES:
+                    fields = unpack_generator(pages[current >> 12], offset)
+                else:
+                    fields = unpack_generator(read(current, generator_size))
+                place = fields[g_code], fields[g_instruction], fields[g_state]
+                try:
+                    known = places[place]
+                except KeyError:
+                    known = self._place(current, place)
+                if known is None:
+                    raise _UnusualError
+                frame, awaiting, waits_for_others = known
+                frames.append(frame)
+                first = current + self._locals
+                top_at = fields[g_top] - 8 if self._is_pointer else first + 8 * fields[g_top] - 8
+                if not awaiting or not first <= top_at <= first + _MAX_STACK_BYTES or top_at & 7:
+                    raise _UnusualError
+                links += (current + OB_TYPE, top_at + 8)
+                following = unpack_word(pages[top_at >> 12], top_at & _OFFSET)[0]
+                if self._tag_bits:
+                    if following & self._tag_bits == self._tag_bits or following < 8:
+                        top_at -= 8
+                        following = unpack_word(pages[top_at >> 12], top_at & _OFFSET)[0]
+                        if top_at < first or following & self._tag_bits == self._tag_bits:
+                            raise _UnusualError
+                    following &= ~self._tag_bits
+            elif kind == _WRAPPER:
+                at = current + _WRAPPED_AT
+                following = unpack_word(pages[at >> 12], at & _OFFSET)[0]
+                links += (at, at + 8)
+            elif kind == _TASK:
+                if offset + task_size <= PAGE_BYTES:
+                    fields = unpack_task(pages[current >> 12], offset)
+                else:
+                    fields = unpack_task(read(current, task_size))
+                if fields[of_state]:
+                    if current == task:
+                        if kinds.get(fields[of_type]) != _TASK:
+                            raise _UnusualError
+                        return None
+                    awaits = self._objects.type_at(fields[of_type]).name
+                    break
+                text = self._name(fields[of_name])
+                if current == task:
+                    if (kinds.get(fields[of_type]) or self._kind_of(fields[of_type])) != _TASK:
+                        raise _UnusualError
+                    name = text
+                else:
+                    through.append(text)
+                links += (current + OB_TYPE, current + self._task_witness)
+                following = fields[of_coro]
+            else:
+                awaits = self._awaited_future(current, waits_for_others)
+                break
+            if not following or following & 7:
+                raise _UnusualError
+            current = following
+            at = current + OB_TYPE
+            type_address = unpack_word(pages[at >> 12], at & _OFFSET)[0]
+            kind = kinds.get(type_address) or self._kind_of(type_address)
+            if kind == _OTHER:
+                raise _UnusualError
+        else:
+            raise _UnusualError
+        return SuspendedCode("task", name, tuple(frames), awaits, tuple(through))
+
+    def _place(self, generator: int, place: tuple[int, int, int]) -> tuple[Frame, bool, bool] | None:
+        """What a generator in this place of its code is at: its frame, whether it awaits, and maybe for other tasks."""
+        found = self._frames.generator(generator, [])
+        known = None
+        if found.state is GeneratorState.SUSPENDED and found.frame is not None:
+            frame = self._frames.describe(found.frame)
+            known = frame, found.waits_for is not None, self._chains.may_wait_for_others(frame)
+        self._places[place] = known
+        return known
+
+    def _awaited_future(self, address: int, waits_for_others: bool) -> str:
+        """The type's name of a future at the end; one that stands for something else is unusual."""
+        pages, fields = self._memory.pages, self._future
+        offset = address & _OFFSET
+        if offset + fields.size <= PAGE_BYTES:
+            values = fields.unpack.unpack_from(pages[address >> 12], offset)
+        else:
+            values = fields.unpack.unpack(self._memory.read(address, fields.size))
+        of_type, of_state, of_first, of_more = fields.order
+        if not values[of_state]:
+            if waits_for_others or self._chains.is_call_in_a_pool(address):
+                raise _UnusualError
+            if values[of_more] and self._type_name(values[of_more]) != "NoneType":
+                raise _UnusualError
+            if values[of_first] and self._type_name(values[of_first]) == "function":
+                raise _UnusualError
+        elif not 0 <= values[of_state] <= 2:
+            raise _UnusualError
+        return self._objects.type_at(values[of_type]).name
+
+    def _type_name(self, address: int) -> str:
+        at = address + OB_TYPE
+        type_address = (
+            self._memory.u64(at) if at & 7 else _WORD.unpack_from(self._memory.pages[at >> 12], at & _OFFSET)[0]
+        )
+        name = self._type_names.get(type_address)
+        if name is None:
+            name = self._type_names[type_address] = self._objects.type_at(type_address).name
+        return name
+
+    def _name(self, address: int) -> str:
+        """A task's name; 3.12 and later keep the number of an unnamed one only."""
+        offset = address & _OFFSET
+        if offset + _NAME.size <= PAGE_BYTES:
+            _, size, value, state = _NAME.unpack_from(self._memory.pages[address >> 12], offset)
+            kind = self._type_name(address)
+            if kind == "int" and size == _ONE_DIGIT and self._int_format == "tag":
+                return f"Task-{value & _DIGIT}"
+            if kind == "str" and state & _ASCII == _ASCII and 0 < size <= _LONGEST_NAME:
+                return self._memory.read(address + self._str_header, size).decode("latin-1")
+        name = self._objects.simple_value(address)
+        if isinstance(name, str):
+            return name
+        if not isinstance(name, int):
+            raise _UnusualError
+        return f"Task-{name}"
