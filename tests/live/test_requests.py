@@ -18,6 +18,7 @@ from gtdiag.interpreter import InterpreterStartingError, open_interpreter
 from tests.environments import NEWEST, gunicorn_environment, standard_environment
 from tests.live.gtdiag_command import run_gtdiag
 from tests.live.gunicorn_process import GunicornProcess, running_gunicorn
+from tests.unit.interpreter.target_process import interpreters
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -152,6 +153,29 @@ def test_the_request_that_blocks_the_event_loop_leads(version: str, worker_class
     request = worker["request"]
     assert (request["method"], request["path"]) == ("GET", "/blocking?token=***")
     assert (request["client"], request["request_id"]) == ("127.0.0.1", "request-2")
+
+
+@pytest.mark.parametrize("python_version", ["3.8", "3.9", "3.10", "3.12", "3.13"])
+@pytest.mark.parametrize("worker_class", ["sync", "gthread", "uvicorn"])
+def test_each_python(python_version: str, worker_class: str, tmp_path: Path) -> None:
+    python = interpreters().get(python_version)
+    if python is None:
+        pytest.skip(f"no CPython {python_version} here")
+    environment = gunicorn_environment("23.0.0", "uvicorn<0.30", python=python)
+    with (
+        running_gunicorn(
+            environment,
+            ASGI if worker_class == "uvicorn" else WSGI,
+            folder=tmp_path,
+            worker_class=worker_class,
+            options=("--threads", "2") if worker_class == "gthread" else (),
+        ) as gunicorn,
+        asked(gunicorn, f"/slow?token={SECRET}"),
+    ):
+        (request,) = seen_by_snapshot(gunicorn)["requests"]
+    assert (request["method"], request["path"]) == ("GET", "/slow?token=***")
+    assert (request["client"], request["request_id"]) == ("127.0.0.1", "request-1")
+    assert (request["seconds"] is None) == (worker_class == "uvicorn")
 
 
 def test_gunicorns_asgi_worker_tells_the_age_where_it_logs_accesses(tmp_path: Path) -> None:
