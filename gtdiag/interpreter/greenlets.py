@@ -38,6 +38,8 @@ _NODE = struct.Struct("<4Q")
 """PyGC_Head.next and .prev, then the object's reference count and type."""
 _NODES_BETWEEN_LOOKS_AT_THE_CLOCK = 512
 _LANDMARKS = 64
+_LOOKS_BEFORE_A_NEW_SEARCH = 50
+"""Now and then nothing that was remembered is trusted: a single wrong read must not hide a greenlet for ever."""
 _MAX_KNOWN = 100_000
 _WALKS_OF_A_YOUNG_GENERATION = 3
 _MAX_WALK_S = 0.25
@@ -108,10 +110,16 @@ class GreenletReader:
         self._is_greenlet_type: dict[int, bool] = {}
         self._known: dict[int, None] = {}
         self._searches: dict[int, _OldGeneration] = {}
+        self._looks = 0
 
     def read(self, max_greenlets: int, max_seconds: float, problems: list[str]) -> tuple[list[SuspendedCode], bool]:
         """Every greenlet that is suspended, and whether there may be more; adds to `problems` what went wrong."""
         deadline = time.monotonic() + max_seconds
+        self._looks += 1
+        if self._looks % _LOOKS_BEFORE_A_NEW_SEARCH == 0:
+            self._modules_without = None
+            self._type = 0
+            self._searches.clear()
         for attempt in range(_TRIES):
             self._forget()
             try:
@@ -161,7 +169,9 @@ class GreenletReader:
         module = objects.module(modules, "greenlet") if hubs else None
         found = objects.attribute(module, "greenlet") if module else None
         if module is None or found is None or objects.type_at(found).name != _GREENLET:
-            self._modules_without = fingerprint
+            memory.forget()
+            if fingerprint == (modules, memory.u64(modules + 16)):
+                self._modules_without = fingerprint
             return False
         if found != self._type:
             self._type = found

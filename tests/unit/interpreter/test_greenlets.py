@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gtdiag.interpreter import Interpreter, SuspendedReading, open_interpreter
+from gtdiag.interpreter.elf import find_interpreter
 from gtdiag.interpreter.greenlets import read_greenlet_layout
 from gtdiag.model.stacks import SuspendedCode
 from tests.environments import gunicorn_environment, standard_environment
 
 from .target_process import PROGRAMS, TargetProcess, interpreters
+from .test_robustness import LyingMemory
 
 GREENLETS = PROGRAMS / "greenlets.py"
 _GUNICORN = "23.0.0"
@@ -121,6 +124,28 @@ def test_greenlets_that_never_stand_still_are_never_mixed_up() -> None:
     assert len(seen & ways) >= 2
     # Besides these only outer code of the program, and gevent's own, which stand in no call of ours.
     assert {stack for stack in seen - ways if stack[0] in ("turn", "left", "right")} == set()
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("rate", [0.01, 0.2])
+def test_wrong_bytes_never_crash_a_look_and_are_not_remembered(rate: float) -> None:
+    python = str(standard_environment("21.2.0").python)
+    with TargetProcess(python, GREENLETS, "gevent") as target:
+        truth = target.told()
+        runtime = find_interpreter(target.pid, Path(f"/proc/{target.pid}/maps").read_text()).runtime_address
+        with open_interpreter(target.pid) as honest:
+            layout, version = honest.layout, honest.version
+        for seed in range(20):
+            memory = LyingMemory(target.pid, seed, rate)
+            with Interpreter(memory, layout, runtime, version) as interpreter:
+                for _ in range(5):
+                    interpreter.read_suspended()
+                memory.rate = 0
+                for _ in range(60):
+                    reading = interpreter.read_suspended()
+                    if stacks_of(reading) == truth["stacks"]:
+                        break
+                assert stacks_of(reading) == truth["stacks"]
 
 
 def test_layouts_by_version() -> None:
