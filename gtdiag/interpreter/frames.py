@@ -155,6 +155,14 @@ class FrameReader:
         """The frames from a frame object (PyFrameObject) outwards, outermost first, as one read finds them."""
         return self._family.object_stack(frame_object)[::-1]
 
+    def code_of_generator(self, address: int) -> int:
+        """Where the code of a coroutine lies, in the fewest reads and unchecked; 0 for one that has ended."""
+        layout, memory = self._objects.layout, self._memory
+        if layout.frame.kind == "embedded":
+            return memory.u64(address + layout.generator.frame + layout.frame.code)
+        frame = memory.u64(address + layout.generator.frame)
+        return memory.u64(frame + layout.frame.code) if frame else 0
+
     def stable_stack(self, thread_state: int) -> tuple[list[RawFrame], bool]:
         """A thread's frames, outermost first, and whether two reads in a row agreed on all of them.
 

@@ -167,7 +167,7 @@ class Interpreter:
         self._tasks = TaskReader(self._objects, self._frames, self._threads, chains)
         self._greenlets = GreenletReader(self._objects, self._frames, self._threads, runtime_address)
         self._requests = RequestReader(
-            self._objects, self._frames, self._threads, self._tasks.coroutines, self._greenlets.stacks
+            self._objects, self._frames, self._threads, self._tasks.addresses, chains, self._greenlets.stacks
         )
 
     def __enter__(self) -> Interpreter:
@@ -231,20 +231,22 @@ class Interpreter:
         `InterpreterGoneError` when the process has ended.
         """
         reads: list[tuple[RequestSeen, ...]] = []
-        for _ in range(2):
+        for again in (False, True):
             self._begin()
             try:
-                reads.append(self._requests.read(self.pid, max_seconds / 2, with_query_values=with_query_values))
+                reads.append(
+                    self._requests.read(self.pid, max_seconds / 2, with_query_values=with_query_values, again=again)
+                )
             except InconsistentReadError:
                 return ()
             if not reads[0]:
                 return ()
-        again = {seen.key: seen for seen in reads[1]}
+        later = {seen.key: seen for seen in reads[1]}
         # Which thread runs it may change from one read to the next; what the request is does not.
         return tuple(
-            again[seen.key]
+            later[seen.key]
             for seen in reads[0]
-            if seen.key in again and replace(seen, on_main_thread=again[seen.key].on_main_thread) == again[seen.key]
+            if seen.key in later and replace(seen, on_main_thread=later[seen.key].on_main_thread) == later[seen.key]
         )
 
     def read_module_string(self, module: str, attribute: str) -> str | None:

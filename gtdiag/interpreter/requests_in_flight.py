@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from gtdiag.interpreter.await_chain import AwaitChainReader
 from gtdiag.interpreter.errors import InconsistentReadError
 from gtdiag.interpreter.frames import FrameReader, GeneratorState, RawFrame
 from gtdiag.interpreter.objects import ObjectReader
@@ -36,6 +37,7 @@ _HANDLERS: dict[str, tuple[tuple[str, str], ...]] = {
     "_handle_http_request": (("/gunicorn/asgi/", _ASGI),),
     "_handle_http2_request": (("/gunicorn/asgi/", _ASGI),),
 }
+_NESTING_FILES = ("/gunicorn/asgi/",)
 _DEEPEST_COROUTINE = 4
 """From a connection's task to the coroutine that handles a request: two steps in gunicorn 24 to 26, none since."""
 
@@ -75,6 +77,7 @@ class _Place:
     kind: str
     task_name: str = ""
     on_main_thread: bool = False
+    task: int = 0
 
 
 class RequestReader:
@@ -85,22 +88,35 @@ class RequestReader:
         objects: ObjectReader,
         frames: FrameReader,
         threads: ThreadReader,
-        task_coroutines: Callable[[], Iterable[tuple[str, int]]],
+        tasks: Callable[[], list[int]],
+        chains: AwaitChainReader,
         greenlet_stacks: Callable[[], Iterable[list[RawFrame]]] | None = None,
     ) -> None:
         self._objects = objects
         self._frames = frames
         self._threads = threads
-        self._task_coroutines = task_coroutines
+        self._tasks = tasks
+        self._chains = chains
         self._greenlet_stacks = greenlet_stacks
+        self._handling: dict[int, None] = {}
 
-    def read(self, main_thread_id: int, max_seconds: float, *, with_query_values: bool) -> tuple[RequestSeen, ...]:
-        """Every request that is being handled; the values in its query only where they are asked for."""
+    def read(
+        self, main_thread_id: int, max_seconds: float, *, with_query_values: bool, again: bool = False
+    ) -> tuple[RequestSeen, ...]:
+        """Every request that is being handled; the values in its query only where they are asked for.
+
+        `again`: of the tasks, only those that handled one at the read before.
+        """
         deadline = time.monotonic() + max_seconds
+        tasks = list(self._handling) if again else None
+        if not again:
+            self._handling.clear()
         found: dict[str, RequestSeen] = {}
-        for place in self._places(main_thread_id):
+        for place in self._places(main_thread_id, tasks, deadline):
             if len(found) >= _MAX_REQUESTS or time.monotonic() > deadline:
                 break
+            if place.task:
+                self._handling[place.task] = None
             try:
                 seen = self._read_place(place, with_query_values)
             except InconsistentReadError:
@@ -114,23 +130,45 @@ class RequestReader:
 
     # Where a request is handled
 
-    def _places(self, main_thread_id: int) -> Iterator[_Place]:
+    def _places(self, main_thread_id: int, tasks: list[int] | None, deadline: float) -> Iterator[_Place]:
         main = self._main_thread(main_thread_id)
         stacks = [stack for stack, _ in self._threads.stacks()]
         for position, stack in enumerate(stacks):
             yield from self._handlers_in(stack, (_WSGI,), position == main)
         on_main = {raw.address for raw in stacks[main]} if 0 <= main < len(stacks) else set()
-        for name, coroutine in self._coroutines():
-            with suppress(InconsistentReadError):
-                yield from self._handlers_of_task(name, coroutine, on_main)
+        yield from self._places_in_tasks(on_main, self._all_tasks() if tasks is None else tasks, deadline)
         with suppress(InconsistentReadError):
             for stack in self._greenlet_stacks() if self._greenlet_stacks is not None else ():
                 yield from self._handlers_in(stack, (_WSGI,))
 
-    def _coroutines(self) -> Iterator[tuple[str, int]]:
-        # Where the list of tasks cannot be read, what the threads run is still true.
-        with suppress(InconsistentReadError):
-            yield from self._task_coroutines()
+    def _all_tasks(self) -> list[int]:
+        try:
+            return self._tasks()
+        except InconsistentReadError:
+            return []  # what the threads run is still true
+
+    def _places_in_tasks(self, on_main: set[int], tasks: list[int], deadline: float) -> Iterator[_Place]:
+        # Of ten thousand tasks most run the same few functions: those that handle no request are told by their code.
+        others: set[int] = set()
+        for task in tasks:
+            if time.monotonic() > deadline:
+                return
+            with suppress(InconsistentReadError):
+                coroutine = self._chains.coroutine_of(task)
+                code = self._frames.code_of_generator(coroutine) if coroutine else 0
+                if not code or code in others:
+                    continue
+                found = False
+                for place in self._handlers_of_task(coroutine, on_main):
+                    found = True
+                    yield replace(place, task=task, task_name=self._chains.task_name(task))
+                if not found and not self._may_lead_to_handler(coroutine):
+                    others.add(code)
+
+    def _may_lead_to_handler(self, coroutine: int) -> bool:
+        """Whether the code belongs to gunicorn's asgi worker, whose connections await what handles their requests."""
+        raw = self._frames.generator(coroutine, []).frame
+        return raw is None or any(part in self._frames.code(raw.code).file for part in _NESTING_FILES)
 
     def _main_thread(self, main_thread_id: int) -> int:
         """The position of the main thread: by the kernel's id, else (up to 3.10) the first that was made."""
@@ -160,7 +198,7 @@ class RequestReader:
                 return kind
         return ""
 
-    def _handlers_of_task(self, name: str, coroutine: int, on_main: set[int]) -> Iterator[_Place]:
+    def _handlers_of_task(self, coroutine: int, on_main: set[int]) -> Iterator[_Place]:
         current: int | None = coroutine
         for _ in range(_DEEPEST_COROUTINE):
             if not current or self._objects.type_of(current).name != "coroutine":
@@ -171,14 +209,13 @@ class RequestReader:
             kind = self._kind_of(generator.frame)
             running = generator.state is GeneratorState.RUNNING
             if kind:
-                yield _Place(generator.frame, kind, name, running and generator.frame.address in on_main)
+                yield _Place(generator.frame, kind, "", running and generator.frame.address in on_main)
                 return
             if running:
                 # What it awaits is on the stack of the thread that runs it.
                 inner, _stable = self._threads.stack_through(generator.frame.address)
                 for place in self._handlers_in(inner[:_DEEPEST_COROUTINE], (_UVICORN, _ASGI)):
-                    yield replace(place, task_name=name, on_main_thread=place.frame.address in on_main)
-                    return
+                    yield replace(place, on_main_thread=place.frame.address in on_main)
                 return
             current = generator.waits_for
 

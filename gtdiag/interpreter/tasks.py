@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gtdiag.interpreter.await_chain import AwaitChain, AwaitChainReader
@@ -86,15 +85,9 @@ class TaskReader:
             problems.append(f"{torn} of {len(tasks)} tasks changed while they were read")
         return SuspendedReading(tuple(sorted(found, key=_by_name)), truncated, tuple(problems))
 
-    def coroutines(self) -> Iterator[tuple[str, int]]:
-        """The name and the coroutine of every task that is not done."""
-        for task in self._task_addresses()[0]:
-            try:
-                info = self._objects.type_of(task)
-                if not self._chains.is_done(task, info):
-                    yield self._chains.task_name(task), self._chains.coroutine_of(task)
-            except InconsistentReadError:
-                continue
+    def addresses(self) -> list[int]:
+        """Where the tasks are; some of them may be done."""
+        return self._task_addresses()[0]
 
     def _find_tasks(self, problems: list[str]) -> tuple[list[int], bool]:
         """Addresses of every task, and whether some may be missing."""
