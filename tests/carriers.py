@@ -34,15 +34,17 @@ _OWN = re.compile(r"\[?(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?: (?P<zone>[+-]\d
 
 
 def read_lines(text: str) -> list[Line]:
-    """A log in gunicorn's own format, with each line's writer and time, which rises by a microsecond a line."""
+    """A log in gunicorn's own format, with each line's writer and time, which rises by a millisecond a line."""
     at, pid = datetime(2025, 7, 22, 20, 9, 20, tzinfo=timezone.utc), 1
-    lines = []
+    lines: list[Line] = []
     for index, line in enumerate(text.splitlines()):
+        at += timedelta(milliseconds=1) if at.microsecond < 998_000 else timedelta(0)
         if (own := _OWN.match(line)) is not None:
             pid = int(own["pid"])
             written = datetime.strptime(f"{own['at']} {own['zone'] or '+0000'}", "%Y-%m-%d %H:%M:%S %z")
-            at = max(at.replace(microsecond=0), written)
-        lines.append(Line(index, pid, at.astimezone(timezone.utc) + timedelta(microseconds=index), line))
+            if written >= at or not lines:
+                at = written.astimezone(timezone.utc)
+        lines.append(Line(index, pid, at, line))
     return lines
 
 
@@ -167,11 +169,20 @@ CARRIERS: dict[str, tuple[Carrier, str]] = {
         "host-1/web.service",
     ),
     "journalctl -o json, the main process's pid": (
-        lambda line: _json(MESSAGE=line.text, _PID=str(MAIN_PID), SYSLOG_IDENTIFIER="gunicorn"),
+        lambda line: _json(
+            MESSAGE=line.text,
+            _PID=str(MAIN_PID),
+            SYSLOG_IDENTIFIER="gunicorn",
+            __REALTIME_TIMESTAMP=str(int(line.at.timestamp() * 1e6)),
+        ),
         "",
     ),
     "journalctl -o json, bytes": (
-        lambda line: _json(MESSAGE=list(line.text.encode()) or "", _PID=str(line.pid)),
+        lambda line: _json(
+            __REALTIME_TIMESTAMP=str(int(line.at.timestamp() * 1e6)),
+            _PID=str(line.pid),
+            MESSAGE=list(line.text.encode()) or "",
+        ),
         "",
     ),
     "syslog RFC 3164": (
@@ -240,9 +251,7 @@ CARRIERS: dict[str, tuple[Carrier, str]] = {
         "web/1",
     ),
     "CloudWatch Insights JSON": (
-        lambda line: (
-            _json(**{"@timestamp": line.at_second("%Y-%m-%d %H:%M:%S.%f")[:-3], "@message": line.text}) + ","
-        ),
+        lambda line: _json(**{"@timestamp": line.at_second("%Y-%m-%d %H:%M:%S.%f")[:-3], "@message": line.text}) + ",",
         "",
     ),
     "ECS FireLens JSON": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from gtdiag.collectors.log_compression import ByteSource, read_fully
@@ -9,6 +10,8 @@ from gtdiag.model.events import Event
 from gtdiag.parsing.log_parser import LogParser
 from gtdiag.parsing.relevance import (
     COARSE_LITERALS,
+    JOURNAL_LITERALS,
+    JOURNAL_MARK,
     LINE_CHARACTERS,
     LOOK_BACK_CHARACTERS,
     REACH,
@@ -26,6 +29,11 @@ _LINE_BYTES = LINE_CHARACTERS * _MOST_BYTES_PER_CHARACTER
 _RETAINED_BYTES = LOOK_BACK_CHARACTERS * _MOST_BYTES_PER_CHARACTER
 
 
+_HOLE = b"\0" * 64
+_ZEROS = re.compile(rb"\0{64,}")
+"""What a log has where it was cut in place (copytruncate) or the machine lost power; text goes on right behind."""
+
+
 def decode_line(line: bytes) -> str:
     """A line's bytes as text; what is not UTF-8 stays visible as \\xNN."""
     return line.decode("utf-8", "backslashreplace")
@@ -36,6 +44,8 @@ def read_line_blocks(source: ByteSource, block_bytes: int = BLOCK_BYTES) -> Iter
     carry = b""
     cutting = False
     while block := read_fully(source, block_bytes):
+        if _HOLE in block:
+            block = _ZEROS.sub(b"", block)
         if cutting:
             # In the middle of an over-long line: nothing of it is kept but its newline.
             newline = block.find(b"\n")
@@ -69,6 +79,7 @@ class _Scanner:
         """Number of the first line of the current block."""
         self._fed_line = 0
         """The last line that was handed over."""
+        self._literals: tuple[bytes, ...] | None = None
 
     def scan(self, block: bytes) -> Iterator[Event]:
         parser = self._parser
@@ -78,7 +89,9 @@ class _Scanner:
             events, fed_to, counted_line = self._feed_attentively(block, 0, counted_line)
             counted_to = fed_to
             yield from events
-        for start in sorted(_find_tell_tale_lines(block)):
+        if self._literals is None:
+            self._literals = COARSE_LITERALS + (JOURNAL_LITERALS if JOURNAL_MARK in block else ())
+        for start in sorted(_find_tell_tale_lines(block, self._literals)):
             if start < fed_to:
                 continue
             number = counted_line + block.count(b"\n", counted_to, start)
@@ -137,10 +150,10 @@ def _line_end(block: bytes, start: int) -> int:
     return len(block) if end < 0 else end
 
 
-def _find_tell_tale_lines(block: bytes) -> set[int]:
+def _find_tell_tale_lines(block: bytes, literals: tuple[bytes, ...]) -> set[int]:
     """Where the lines begin that hold a tell-tale word."""
     starts: set[int] = set()
-    for literal in COARSE_LITERALS:
+    for literal in literals:
         at = block.find(literal)
         while at >= 0:
             end = _line_end(block, at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import itertools
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ _SAMPLE_LINES = 400
 _KEPT_AROUND_LINES = 400
 _FALLING_PER_RISING = 3
 """A few stamps run backwards in any log (several writers, several zones); a reversed log falls nearly always."""
+
+
+_FRAME = re.compile(r'File \\*"')
 
 
 class Direction(enum.Enum):
@@ -39,14 +43,22 @@ def find_direction(head: bytes, newest: datetime | None) -> Direction:
             stamps.append(stamp.at)
     falling = sum(later < earlier for earlier, later in itertools.pairwise(stamps))
     rising = sum(later > earlier for earlier, later in itertools.pairwise(stamps))
+    upside_down = _count_upside_down(lines)
+    if falling == rising == 0 and upside_down > 0:
+        # All within one moment: only the tracebacks tell.
+        return Direction.REVERSED
     if falling == 0 or falling < _FALLING_PER_RISING * rising or stamps[0] <= stamps[-1]:
         return Direction.OLDEST_FIRST
-    upside_down = upright = 0
+    return Direction.REVERSED if upside_down > 0 else Direction.NEWEST_FIRST
+
+
+def _count_upside_down(lines: list[str]) -> int:
+    """How many more tracebacks stand on their heads than upright."""
+    surplus = 0
     for before, line, after in zip(lines, lines[1:], lines[2:], strict=False):
-        if "Traceback (most recent call last)" in line:
-            upright += 'File "' in after
-            upside_down += 'File "' in before
-    return Direction.REVERSED if upside_down > upright else Direction.NEWEST_FIRST
+        if "(most recent call " in line:
+            surplus += (_FRAME.search(before) is not None) - (_FRAME.search(after) is not None)
+    return surplus
 
 
 @dataclass(frozen=True, slots=True)

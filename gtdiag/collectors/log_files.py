@@ -29,6 +29,7 @@ _TAIL_BYTES = 1 << 16
 _SAMPLE_LINES = 200
 _MOST_BINARY_SHARE = 0.05
 _ROTATION = re.compile(r"(?:[.-]\d{1,10}|\.(?:gz|bz2|xz|zst|old))+$")
+_HOLE = re.compile(rb"\0{64,}")
 _BINARY = bytes(set(range(32)) - {7, 8, 9, 10, 12, 13, 27})
 
 _HINT_NO_GUNICORN = (
@@ -211,8 +212,8 @@ def _open(name: str, stdin: IO[bytes] | None, order: int) -> _Log:
 
 
 def _is_binary(head: bytes) -> bool:
-    # A log that was cut in place (copytruncate) begins with a hole of zero bytes.
-    text = head.lstrip(b"\0")
+    # A log that was cut in place (copytruncate) begins with a hole of zero bytes; a power failure leaves one in it.
+    text = _HOLE.sub(b"", head)
     return bool(text) and (len(text) - len(text.translate(None, _BINARY))) > len(text) * _MOST_BINARY_SHARE
 
 

@@ -31,7 +31,17 @@ _NAMED_PLACES = ("kubernetes", "container", "pod", "host")
 """Objects whose `name` says which replica wrote."""
 _SHIPPER_KEYS = frozenset(
     [
-        *("textPayload", "logStreamName", "ingestionTime", "log", "line", "@message", "_raw", "@logStream", "logStream"),
+        *(
+            "textPayload",
+            "logStreamName",
+            "ingestionTime",
+            "log",
+            "line",
+            "@message",
+            "_raw",
+            "@logStream",
+            "logStream",
+        ),
         *("log_stream", "kubernetes", "agent", "ecs", "ddsource", "ddtags", "source_type", "sourcetype", "stream"),
         *("container_id", "container_name", "logtag", "_p", "insertId", "attributes", "_source", "input", "filename"),
         *("resource", "timeUnixNano", "ecs_task_arn", "docker", "result", "content"),
@@ -50,6 +60,7 @@ _PRETTY = re.compile(
 _CARRIED = re.compile(
     r"\[?\d{4}-\d\d-\d\d[ T]|\s+\S|Traceback \(most recent call last\):|File \"|(?:Current thread|Thread) 0x"
     r"|Fatal Python error|During handling of the above|The above exception was|[\w.-]+ *\| "
+    r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:"
 )
 _MOST_DEPTH = 3
 

@@ -36,6 +36,7 @@ class OomKill:
 
 def parse_oom_line(text: str) -> OomKill | None:
     """A kernel line about an out-of-memory kill, with or without the kernel's own stamp; None for any other line."""
+    text = text.lstrip(" ")
     body = text[match.end() :] if (match := _PREFIX.match(text)) else text
     wording = body[:_MOST_WORDING]
     if (summary := _SUMMARY.fullmatch(body)) is not None:

@@ -23,19 +23,24 @@ _SEVERITIES = ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITIC
 _LEVELS = "TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|SUCCESS"
 _GUNICORN_AHEAD = r"(?=\[?\d{4}[-/]\d\d[-/]\d\d)"
 _TRACEBACK = (
-    r"\s*File \"|\s*(?:Exception Group )?Traceback \(most recent|\s*[~^]+\s*$|(?:Current thread|Thread) 0x|Fatal Python error"
-    r"|During handling of the above|The above exception was|[\w.]{0,200}(?:Error|Exception|Exit|Interrupt|Timeout)(?::|\s*$)"
+    r"\s*File \"|\s*(?:Exception Group )?Traceback \(most recent|\s*[~^]+\s*$|(?:Current thread|Thread) 0x"
+    r"|Fatal Python error|During handling of the above|The above exception was"
+    r"|[\w.]{0,200}(?:Error|Exception|Exit|Interrupt|Timeout)(?::|\s*$)"
 )
 _COMPOSE_NAME = r"[\w.-]+[-_.]\d{1,4} *\| "
-_RECORD_AHEAD = rf"(?=\[?\d{{4}}[-/]\d\d[-/]\d\d|\{{\"|{_COMPOSE_NAME}|{_TRACEBACK})"
+_RECORD_AHEAD = (
+    rf"(?=\[?(?:\d{{4}}[-/]\d\d[-/]\d\d|(?:{_LEVELS})\b)|{_RFC3164} |\[ *\d+\.\d{{6}}\] "
+    rf"|(?:Memory cgroup o|O)ut of memory|\{{\"|{_COMPOSE_NAME}|{_TRACEBACK})"
+)
+_SOURCE_AHEAD = r"(?= {4,}[A-Za-z_@~^(])"
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One thing a carrier writes in front.
 
-    `after_stamp`: only recognised behind a carrier's time stamp; `outermost`: only at the head of the line; `again`: may
-    come twice.
+    `after_stamp`: only recognised behind a carrier's time stamp; `outermost`: only at the head of the line; `again`:
+    may come twice.
     """
 
     pattern: re.Pattern[str]
@@ -50,7 +55,9 @@ def _layer(pattern: str, *, after_stamp: bool = False, outermost: bool = False, 
 
 LAYERS: dict[str, Layer] = {
     "quotation": _layer(r"(?:>[ ]?)+", outermost=True),
-    "grep": _layer(r"(?P<stream>[\w./-]+\.(?:log|txt|err|out)(?:\.\d{1,3})?)[:-](?:\d{1,9}[:-](?!\d\d-\d\d[T ]))?", outermost=True),
+    "grep": _layer(
+        r"(?P<stream>[\w./-]+\.(?:log|txt|err|out)(?:\.\d{1,3})?)[:-](?:\d{1,9}[:-](?!\d\d-\d\d[T ]))?", outermost=True
+    ),
     "kubectl --prefix": _layer(r"\[pod/(?P<stream>[^\]\s]+)\] "),
     "syslog RFC 5424": _layer(
         rf"(?:<\d{{1,3}}>)?1 (?P<stamp>{_ISO}) (?P<host>\S+) (?P<tag>\S+) (?P<pid>\S+) \S+ "
@@ -58,7 +65,8 @@ LAYERS: dict[str, Layer] = {
     ),
     "syslog RFC 3164, journalctl": _layer(rf"(?:<\d{{1,3}}>)?(?P<stamp>{_RFC3164}) {_TAG}", again=True),
     "journalctl -o short-full": _layer(
-        rf"[^\W\d_]{{2,4}}\.? (?P<stamp>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?:[A-Z]{{1,5}}|[+-]\d{{2,4}})) {_TAG}"
+        r"[^\W\d_]{2,4}\.? (?P<stamp>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?:[A-Z]{1,5}|[+-]\d{2,4})) "
+        rf"{_TAG}"
     ),
     "journalctl -o short-unix": _layer(rf"(?P<epoch>\d{{10}}\.\d{{1,6}}) {_TAG}"),
     "journalctl -o short-monotonic": _layer(
@@ -81,7 +89,7 @@ LAYERS: dict[str, Layer] = {
     "GitHub Actions": _layer(r"(?P<stream>[^\t]{1,100})\t[^\t]{1,200}\t(?=\d{4}-\d\d-\d\dT)", outermost=True),
     "CSV": _layer(rf"(?:\"?(?P<stamp>{_ISO})\"?|\"?(?P<epoch>\d{{13}})\"?),(?P<csv>)"),
     "numbered line": _layer(
-        rf"\s*\d{{1,9}}(?:\t|[:|-]?\s+{_GUNICORN_AHEAD}|[:-]{_RECORD_AHEAD}|[:|]?[ ](?={_TRACEBACK}|\{{\"|{_COMPOSE_NAME}| {{4,}}[A-Za-z_@~^(]))",
+        rf"\s*\d{{1,9}}(?:\t|[:|-]?\s+{_GUNICORN_AHEAD}|[:-]{_RECORD_AHEAD}|[:|]?[ ](?:{_RECORD_AHEAD}|{_SOURCE_AHEAD}))",
         outermost=True,
     ),
     "console letter": _layer(rf"[A-Z] {{1,2}}{_GUNICORN_AHEAD}"),
@@ -89,7 +97,7 @@ LAYERS: dict[str, Layer] = {
     "multilog": _layer(r"@(?P<tai>4[0-9a-f]{15})(?P<tai_ns>[0-9a-f]{8}) ?"),
     "Jenkins": _layer(rf"\[(?P<stamp>{_ISO_T})\] ?(?!\[\d+\])"),
     "time stamp": _layer(rf"(?P<stamp>{_ISO_T})(?::? {{1,2}}(?=[A-Z]+  )|: | |\t|$)", again=True),
-    "viewer's time stamp": _layer(rf"(?P<stamp>{_ISO}) {_RECORD_AHEAD}"),
+    "viewer's time stamp": _layer(rf"(?P<stamp>{_ISO}) (?:{_RECORD_AHEAD}|{_SOURCE_AHEAD})"),
     "GitLab CI": _layer(r"\d\d[OE](?:[ +]|$)", after_stamp=True),
     "containerd (CRI)": _layer(r"(?:stdout|stderr) (?P<part>[FP])(?: |$)", after_stamp=True),
     "Heroku": _layer(r"(?:app|heroku)\[(?P<stream>[\w.-]+)\]: ?", after_stamp=True, again=True),
@@ -244,7 +252,9 @@ def _parse_last_field(text: str) -> str:
     if not field_text.startswith('"'):
         return field_text
     field_text = field_text[1:]
-    return (field_text[:-1] if field_text.endswith('"') and not field_text.endswith('""') else field_text).replace('""', '"')
+    return (field_text[:-1] if field_text.endswith('"') and not field_text.endswith('""') else field_text).replace(
+        '""', '"'
+    )
 
 
 def _take_json(line: CarriedLine, record: JsonRecord) -> None:

@@ -42,11 +42,11 @@ HEAD_LINES = 40
 _SIGNALS = {
     "closes": r"in handle_abort|Application startup failed",
     "opens": r"WORKER TIMEOUT \(pid:|Error handling request|Exception in worker process|most recent call first",
-    "beside": r"Starting gunicorn|Worker exiting \(pid:|Started server process \[|Shutting down: Master|HaltServer: <"
-    r"|Worker \(pid:[0-9]+\) was sent|Killed process [0-9]|oom-kill:constraint",
+    "beside": r"Starting gunicorn|Worker exiting \(pid:|Started server process \[|Shutting down: Master"
+    r"|HaltServer: (?:<|\\u003[cC])|Worker \(pid:[0-9]+\) was sent|Killed process [0-9]|oom-kill:constraint",
     "alone": r"Booting worker with pid|Worker with pid [0-9]+ was terminated|Worker \(pid:[0-9]+\) exited"
     r"|Worker graceful timeout \(pid:|Autorestarting worker after|Maximum request limit of|Handling signal: "
-    r"|Application startup complete|ASGI server listening",
+    r"|Application startup complete|ASGI server listening|\"MESSAGE\" ?: ?\[",
 }
 
 _PATTERN = "|".join(f"(?P<{name}>{alternatives})" for name, alternatives in _SIGNALS.items())
@@ -63,7 +63,7 @@ COARSE_LITERALS: tuple[bytes, ...] = (
     b"in handle_abort",
     b"Handling signal: ",
     b"Shutting down: Master",
-    b"HaltServer: <",
+    b"HaltServer: ",
     b"Started server process [",
     b"Application startup ",
     b"ASGI server listening",
@@ -75,6 +75,12 @@ COARSE_LITERALS: tuple[bytes, ...] = (
 )
 """Literals of which each tell-tale line holds at least one. Each is one more search of everything (0.3 ms a megabyte),
 so a line that always stands next to another tell-tale line ("Listening at", "Reason:") has none of its own."""
+
+JOURNAL_LITERALS: tuple[bytes, ...] = (b'"MESSAGE":[', b'"MESSAGE": [', b'"MESSAGE" : [')
+"""The same for a journal's JSON, where a message with control characters in it (colours) is a list of bytes."""
+
+JOURNAL_MARK = b'"__REALTIME_TIMESTAMP"'
+"""Each line of a journal's JSON holds this."""
 
 SIGNAL_SPAN_BYTES = 64
 """A tell-tale word begins and ends within this distance of its literal."""

@@ -37,6 +37,8 @@ PLAIN: list[tuple[int, str]] = [
     (1, "[2025-07-22 20:10:42 +0000] [1] [ERROR] Worker (pid:7) was sent SIGKILL! Perhaps out of memory?"),
     (8, "[2025-07-22 20:10:42 +0000] [8] [INFO] Booting worker with pid: 8"),
 ]
+
+
 def parse(lines: list[str]) -> list[events.Event]:
     parser = LogParser("x.log", newest=datetime(2025, 8, 1, tzinfo=timezone.utc))
     found: list[events.Event] = []
