@@ -28,6 +28,7 @@ from gtdiag.renderers.text_page import TextPage
 
 MAX_GROUPS = 20
 MAX_EVIDENCE_LINES = 6
+MAX_REQUESTS = 10
 MAX_WORKER_ROWS = 40
 FRAMES_AFTER_THE_CALL = 3
 MAX_APP_FRAMES = 12
@@ -300,6 +301,21 @@ def _write_workers(page: TextPage, report: Report) -> None:
     if len(report.workers) > MAX_WORKER_ROWS:
         more = len(report.workers) - MAX_WORKER_ROWS
         page.paragraph(f"{phrases.say_count(more, 'more worker')} in --format json", indent=2, style="dim")
+    _write_requests(page, report)
+
+
+def _write_requests(page: TextPage, report: Report) -> None:
+    """What the workers that still run are handling, the longest first."""
+    running = [worker for worker in report.workers if worker.end is WorkerEnd.RUNNING]
+    handled = [(worker.pid, request) for worker in running for request in worker.requests]
+    if not handled:
+        return
+    handled.sort(key=lambda one: -(one[1].seconds or 0.0))
+    page.heading("Requests in flight")
+    for pid, request in handled[:MAX_REQUESTS]:
+        page.field(f"pid {pid}", phrases.say_request(request))
+    if len(handled) > MAX_REQUESTS:
+        page.paragraph(f"{len(handled) - MAX_REQUESTS} more in --format json", indent=2, style="dim")
 
 
 def _write_kernel_kills(page: TextPage, report: Report) -> None:

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from gtdiag.model.report import Worker
+from gtdiag.model.report import Request, Worker
 from gtdiag.renderers.layout import cell_width
 from gtdiag.renderers.text import MAX_WORKER_ROWS, render_text
 from tests.unit.renderers import sample_reports
@@ -89,3 +89,21 @@ def test_unknown_times_and_numbers_are_no_error() -> None:
     period = dataclasses.replace(report.period, start=None, end=None)
     text = render_text(dataclasses.replace(report, workers=(worker,), period=period))
     assert "period" not in text
+
+
+def test_requests_in_flight_are_listed_the_longest_first() -> None:
+    report = sample_reports.silent_hang()
+    first, second, *others = report.workers
+    slow = Request("GET", "/slow?page=***", 12.5, "10.0.0.9", "abc-1")
+    workers = (
+        dataclasses.replace(first, requests=(Request("POST", "/orders", None),)),
+        dataclasses.replace(second, requests=(slow,) * 10),
+        *others,
+    )
+    lines = render_text(dataclasses.replace(report, workers=workers), width=100).splitlines()
+    at = next(number for number, line in enumerate(lines) if "requests in flight" in line.lower())
+    block = "\n".join(lines[at:])
+    assert f"pid {second.pid}" in lines[at + 1] + lines[at + 2]
+    assert "GET /slow?page=***, for 12.5 s, from 10.0.0.9, id abc-1" in block
+    assert "1 more in --format json" in block
+    assert "requests in flight" not in render_text(report, width=100).lower()
