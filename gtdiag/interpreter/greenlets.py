@@ -190,16 +190,23 @@ class GreenletReader:
         hub_seen = bool(self._known)
         try:
             for stack, _stable in self._threads.stacks():
-                hub = self._hub_of(stack)
-                if hub is not None:
-                    hub_seen = True
-                    self._add(hub)
-                    for linked in self._links(hub):
-                        self._add(linked)
+                hub_seen |= self._add_hub(stack)
+            # A library may import gevent for nothing: where no hub was ever seen, there is nothing to be found.
+            return self._search(deadline) if hub_seen else False
         except InconsistentReadError:
-            pass
-        # A library may import gevent for nothing: where no hub was ever seen, there is nothing to be found.
-        return self._search(deadline) if hub_seen else False
+            return True  # the next look goes on
+
+    def _add_hub(self, stack: list[RawFrame]) -> bool:
+        """Where `stack` is that of a hub: note its greenlet and those that it refers to."""
+        try:
+            hub = self._hub_of(stack)
+            if hub is None:
+                return False
+            for found in (hub, *self._links(hub)):
+                self._add(found)
+        except InconsistentReadError:
+            return False
+        return True
 
     def _hub_of(self, stack: list[RawFrame]) -> int | None:
         """The hub's greenlet, where `stack` is that of a hub waiting for events."""
@@ -269,13 +276,10 @@ class GreenletReader:
             first = owner + layout.gc_generations
             for number in range(_GENERATIONS - 1):
                 left |= not self._search_young(first + number * _GENERATION_BYTES, deadline)
-            try:
-                old = self._searches.setdefault(owner, _OldGeneration())
-                self._memory.forget()
-                old.begin(self._memory.u64(first + layout.gc_full_collections))
-                left |= not self._search_old(old, first + (_GENERATIONS - 1) * _GENERATION_BYTES, deadline)
-            except InconsistentReadError:
-                left = True  # the next look goes on
+            old = self._searches.setdefault(owner, _OldGeneration())
+            self._memory.forget()
+            old.begin(self._memory.u64(first + layout.gc_full_collections))
+            left |= not self._search_old(old, first + (_GENERATIONS - 1) * _GENERATION_BYTES, deadline)
         return left
 
     def _search_young(self, head: int, deadline: float) -> bool:
