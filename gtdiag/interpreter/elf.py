@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
+
+from elftools.common.exceptions import ELFError
+from elftools.construct import ConstructError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import Section
 
 from gtdiag.interpreter.errors import InterpreterGoneError, InterpreterStartingError, UnsupportedInterpreterError
 
@@ -21,10 +26,6 @@ _DELETED = " (deleted)"
 _WANTED_SYMBOLS = ("_PyRuntime", "Py_Version")
 _RUNTIME_SECTION, _ASYNCIO_SECTION = ".PyRuntime", ".AsyncioDebug"
 _ASYNCIO_MODULE = re.compile(r"/_asyncio\.[^/]*so$")
-_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")  # Elf64_Ehdr
-_SEGMENT = struct.Struct("<IIQQQQQQ")  # Elf64_Phdr
-_SECTION = struct.Struct("<IIQQQQIIQQ")  # Elf64_Shdr
-_PT_LOAD, _SHT_SYMTAB, _SHT_DYNSYM, _ET_DYN = 1, 2, 11, 3
 _SYMBOL = struct.Struct("<IBBHQQ")  # st_name, st_info, st_other, st_shndx, st_value, st_size
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
 _MAX_TABLE_BYTES = 64 * 1024 * 1024
@@ -74,36 +75,6 @@ class InterpreterPlace:
     """Of .AsyncioDebug where _asyncio is part of the program itself (3.14 and later); else see `find_asyncio`."""
 
 
-class _Header(NamedTuple):
-    ident: bytes
-    kind: int
-    machine: int
-    version: int
-    entry: int
-    phoff: int
-    shoff: int
-    flags: int
-    ehsize: int
-    phentsize: int
-    phnum: int
-    shentsize: int
-    shnum: int
-    shstrndx: int
-
-
-class _Section(NamedTuple):
-    name: int
-    kind: int
-    flags: int
-    address: int
-    offset: int
-    size: int
-    link: int
-    info: int
-    alignment: int
-    entry_size: int
-
-
 class NotAnInterpreterError(Exception):
     """This file holds no interpreter that can be used; the text says why."""
 
@@ -141,66 +112,36 @@ def _named_symbols(symbols: bytes, strings: bytes, wanted: tuple[str, ...]) -> d
     return found
 
 
-def _read_range(stream: BinaryIO, offset: int, size: int) -> bytes:
-    if size > _MAX_TABLE_BYTES:
+def _table_of(section: Section) -> bytes:
+    if section.data_size > _MAX_TABLE_BYTES:
         raise NotAnInterpreterError("its symbol table is implausibly large")
-    stream.seek(offset)
-    return stream.read(size)
-
-
-def _read_structures(stream: BinaryIO, layout: struct.Struct, offset: int, count: int) -> list[tuple[int, ...]]:
-    data = _read_range(stream, offset, layout.size * count)
-    return list(layout.iter_unpack(data[: len(data) // layout.size * layout.size]))
-
-
-def _sections(stream: BinaryIO, header: _Header) -> dict[str, _Section]:
-    found = [_Section(*fields) for fields in _read_structures(stream, _SECTION, header.shoff, header.shnum)]
-    if header.shstrndx >= len(found):
-        return {}
-    strings = found[header.shstrndx]
-    names = _read_range(stream, strings.offset, strings.size)
-    # The first of a name counts, as it does for every other reader of ELF files.
-    return {names[s.name : s.name + 32].partition(b"\0")[0].decode("latin-1"): s for s in reversed(found)}
+    data: bytes = section.data()
+    return data
 
 
 def _read_image(stream: BinaryIO) -> InterpreterImage:
-    start = stream.read(_HEADER.size)
-    if start[:4] != b"\x7fELF":
-        raise NotAnInterpreterError("it is no ELF file")
-    if start[4:5] != b"\x02":
+    elf = ELFFile(stream)
+    if elf.elfclass != 64:
         raise NotAnInterpreterError("it is a 32-bit program")
-    if start[5:6] != b"\x01":
+    if not elf.little_endian:
         raise NotAnInterpreterError("it is a big-endian program")
-    header = _Header(*_HEADER.unpack(start))
-    if (header.phentsize, header.shentsize) != (_SEGMENT.size, _SECTION.size):
-        raise NotAnInterpreterError("its ELF file is damaged")
-    first_address = 0
-    for kind, _, offset, address, *_ in _read_structures(stream, _SEGMENT, header.phoff, header.phnum):
-        if kind == _PT_LOAD and offset == 0:
-            first_address = address
-            break
-    sections = _sections(stream, header)
-    tables = [section for section in sections.values() if section.kind in (_SHT_DYNSYM, _SHT_SYMTAB)]
-    all_sections = _read_structures(stream, _SECTION, header.shoff, header.shnum)
+    segments = (segment for segment in elf.iter_segments("PT_LOAD") if segment["p_offset"] == 0)
+    first_address = next((int(segment["p_vaddr"]) for segment in segments), 0)
     symbols: dict[str, int] = {}
-    for table in sorted(tables, key=lambda section: section.kind != _SHT_DYNSYM):
-        if "_PyRuntime" in symbols or table.link >= len(all_sections):
-            continue
-        names = _Section(*all_sections[table.link])
-        symbols.update(
-            _named_symbols(
-                _read_range(stream, table.offset, table.size),
-                _read_range(stream, names.offset, names.size),
-                _WANTED_SYMBOLS,
-            )
-        )
-    runtime, asyncio = sections.get(_RUNTIME_SECTION), sections.get(_ASYNCIO_SECTION)
+    for kind in ("SHT_DYNSYM", "SHT_SYMTAB"):
+        for table in elf.iter_sections(kind):
+            if "_PyRuntime" not in symbols:
+                # The tables as bytes: libpython has thousands of symbols, and two of them are wanted.
+                strings = _table_of(elf.get_section(table["sh_link"]))
+                symbols.update(_named_symbols(_table_of(table), strings, _WANTED_SYMBOLS))
+    runtime = elf.get_section_by_name(_RUNTIME_SECTION)
+    asyncio = elf.get_section_by_name(_ASYNCIO_SECTION)
     return InterpreterImage(
-        relocatable=header.kind == _ET_DYN,
+        relocatable=elf["e_type"] == "ET_DYN",
         first_address=first_address,
         symbols=tuple(symbols.items()),
-        runtime_section=runtime.address if runtime else None,
-        asyncio_section=asyncio.address if asyncio else None,
+        runtime_section=int(runtime["sh_addr"]) if runtime is not None else None,
+        asyncio_section=int(asyncio["sh_addr"]) if asyncio is not None else None,
     )
 
 
@@ -208,7 +149,10 @@ def read_image(stream: BinaryIO) -> InterpreterImage:
     """An ELF file to the addresses in it (elf(5)); `NotAnInterpreterError` when it cannot be read."""
     try:
         return _read_image(stream)
-    except (struct.error, ValueError, OverflowError) as error:
+    except ELFError as error:
+        raise NotAnInterpreterError(f"its ELF file cannot be read ({error})") from None
+    # What pyelftools raises on a damaged file depends on what is damaged.
+    except (ConstructError, struct.error, ValueError, OverflowError, AttributeError, TypeError, LookupError) as error:
         raise NotAnInterpreterError(f"its ELF file is damaged ({type(error).__name__})") from None
 
 
