@@ -8,7 +8,7 @@ from datetime import datetime
 from gtdiag.analysis.blame import BlameTally
 from gtdiag.analysis.fold import Observation
 from gtdiag.analysis.lives import MasterLife, WorkerLife
-from gtdiag.analysis.master_startup import MasterLoading
+from gtdiag.analysis.master_startup import BLIND_WATCH_S, MasterLoading
 from gtdiag.analysis.wording import describe_blocked, seconds_in_words
 from gtdiag.model.report import Blocked, IncidentKind, KernelOomRecord, KilledBy, Memory, Phase, WorkerEnd
 from gtdiag.rules.thresholds import threshold
@@ -109,7 +109,7 @@ class Judge:
         seen_at = startup.loading_at
         if seen_at is None and startup.looked_at is None and startup.over_at is None and master.preload:
             # Nobody could look into it. It has no worker and was told to load the application first.
-            seen_at = self._observation.last_at if not master.listening and master.ended_at is None else None
+            seen_at = self._observation.last_at if self._had_no_worker_all_along(master) else None
         if seen_at is None:
             return None
         return MasterLoading(
@@ -121,6 +121,13 @@ class Judge:
             over_at=startup.over_at,
             looked_into=startup.loading_at is not None,
         )
+
+    def _had_no_worker_all_along(self, master: MasterLife) -> bool:
+        """Between two generations of workers there is a moment without any; a watch of some seconds is none."""
+        first_at, last_at = self._observation.started_at, self._observation.last_at
+        if first_at is None or last_at is None or master.listening or master.ended_at is not None:
+            return False
+        return (last_at - first_at).total_seconds() >= BLIND_WATCH_S
 
     # --- each way it can go ------------------------------------------------------------------------
 

@@ -17,6 +17,8 @@ _ARBITER_FILE = "gunicorn/arbiter.py"
 _LOADING = "setup"
 """`Arbiter.setup` loads the application where `preload_app` is set, in 19 to 27; it is over before `Arbiter.run`."""
 _RUNNING = "run"
+BLIND_WATCH_S = 5.0
+"""A master that nobody can look into must have been without workers for so long before anything is said of it."""
 
 
 @dataclass(slots=True)
@@ -67,7 +69,9 @@ class MasterLoading:
     @property
     def confidence(self) -> Confidence:
         """Of the sentence."""
-        return self.blocked.confidence if self.blocked is not None else Confidence.MEDIUM
+        if self.blocked is not None:
+            return self.blocked.confidence
+        return Confidence.MEDIUM if self.looked_into else Confidence.LOW
 
     def incident(self) -> Incident:
         """As an incident of the report."""

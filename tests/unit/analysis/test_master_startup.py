@@ -63,3 +63,12 @@ def test_a_loop_that_the_import_runs() -> None:
     incident = story.incident()
     assert incident.blocked is not None
     assert incident.blocked.path == ("<module>", "prepare")
+
+
+def test_one_glance_at_a_master_that_cannot_be_looked_into_says_nothing() -> None:
+    story = Story()
+    story.master_process(at=-100, preload=True)
+    story.ends(at=1)
+    report = story.report()
+    assert report.incidents == ()
+    assert "loading" not in report.verdict.summary
