@@ -13,7 +13,7 @@ PYTEST_OPTIONS ?= -n 2 --dist loadgroup
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format pytest bench fixtures environments clean find-python
+.PHONY: help demo test lint format pytest bench fixtures interpreters environments clean find-python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ environments: $(VENV)/installed-dev ## build the gunicorn environments of the te
 
 bench: $(VENV)/installed-dev ## run the benchmarks
 	@for benchmark in benchmarks/bench_*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+
+interpreters: $(VENV)/installed-dev ## compare what is read of every CPython here with its own account; writes docs/interpreters.md
+	$(BIN)/python -m tests.interpreters.report $(INTERPRETERS_OPTIONS)
 
 fixtures: $(VENV)/installed-dev ## make fixtures/logs again from real gunicorn runs (about five minutes)
 	$(BIN)/python -m fixtures.make_fixtures $(CASES)

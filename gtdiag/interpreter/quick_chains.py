@@ -32,6 +32,7 @@ _ASCII = 1 << 6 | 1 << 5 | 1 << 2
 """State of a str: ASCII only, compact, one byte a character (unicodeobject.h)."""
 _LONGEST_NAME = 256
 
+_FRAME = "frame"
 _OTHER, _GENERATOR, _WRAPPER, _FUTURE, _TASK = range(5)
 _KINDS: dict[str | None, int] = {"generator": _GENERATOR, "wrapper": _WRAPPER, "future": _FUTURE, "task": _TASK}
 
@@ -71,7 +72,7 @@ def _fields(*wanted: tuple[int, str]) -> _Fields:
 
 
 class QuickChainReader:
-    """The usual await chains of one interpreter, 3.11 and later (frames embedded in generators)."""
+    """The usual await chains of one interpreter."""
 
     def __init__(self, objects: ObjectReader, frames: FrameReader, chains: AwaitChainReader) -> None:
         self._objects = objects
@@ -79,26 +80,33 @@ class QuickChainReader:
         self._frames = frames
         self._chains = chains
         layout = objects.layout
-        self.usable = layout.frame.kind == "embedded" and layout.task.c_tasks_known and layout.task.coro > 0
+        self.usable = layout.task.c_tasks_known and layout.task.coro > 0
         if not self.usable:
             return
         task, frame, generator = layout.task, layout.frame, layout.generator
         self._task = _fields((OB_TYPE, "Q"), (task.future_state, "i"), (task.coro, "Q"), (task.name, "Q"))
         self._task_witness = max(task.coro, task.fut_waiter, task.name) + 8
-        at = generator.frame
-        self._generator = _fields(
+        self._embedded = frame.kind == "embedded"
+        # Where the frame begins: in the generator itself, or in an object of its own.
+        at = generator.frame if self._embedded else 0
+        state = generator.frame_state if self._embedded else (frame.state or frame.executing)
+        top = frame.stack_top if frame.value_stack is None else frame.value_stack
+        self._frame = _fields(
             (OB_TYPE, "Q"),
-            (generator.frame_state or 0, "b"),
+            (state or 0, "b"),
             (at + frame.code, "Q"),
-            (at + frame.instruction, "Q"),
-            (at + frame.stack_top, "Q" if frame.stack_top_is_pointer else "i"),
+            (at + frame.instruction, "Q" if self._embedded else "i"),
+            (at + top, "i" if self._embedded and not frame.stack_top_is_pointer else "Q"),
+            *([(frame.stack_top, "i")] if frame.value_stack is not None else []),
         )
+        self._has_depth = frame.value_stack is not None
+        self._frame_at = generator.frame
         self._future = _fields(
             (OB_TYPE, "Q"), (task.future_state, "i"), (task.future_callback0, "Q"), (task.future_callbacks, "Q")
         )
         self._locals = at + frame.locals
         self._int_format, self._str_header = layout.object.int_format, layout.object.str_header_ascii
-        self._is_pointer = frame.stack_top_is_pointer
+        self._counts_slots = self._embedded and not frame.stack_top_is_pointer
         self._tag_bits = frame.tag_bits
 
     def read(self, tasks: list[int], deadline: float) -> QuickChains:
@@ -175,10 +183,10 @@ class QuickChainReader:
             self._task.unpack.unpack_from,
             self._task.order,
         )
-        generator_size, unpack_generator, (_, g_state, g_code, g_instruction, g_top) = (
-            self._generator.size,
-            self._generator.unpack.unpack_from,
-            self._generator.order,
+        frame_size, unpack_frame, (f_type, f_state, f_code, f_instruction, f_top, *f_depth) = (
+            self._frame.size,
+            self._frame.unpack.unpack_from,
+            self._frame.order,
         )
         frames: list[Frame] = []
         through: list[str] = []
@@ -189,11 +197,19 @@ class QuickChainReader:
         for _ in range(_MAX_LINKS):
             offset = current & _OFFSET
             if kind == _GENERATOR:
-                if offset + generator_size <= PAGE_BYTES:
-                    fields = unpack_generator(pages[current >> 12], offset)
+                holder = current
+                if not self._embedded:
+                    at = current + self._frame_at
+                    links += (current + OB_TYPE, at + 8)
+                    holder = unpack_word(pages[at >> 12], at & _OFFSET)[0]
+                    offset = holder & _OFFSET
+                if offset + frame_size <= PAGE_BYTES:
+                    fields = unpack_frame(pages[holder >> 12], offset)
                 else:
-                    fields = unpack_generator(read(current, generator_size))
-                place = fields[g_code], fields[g_instruction], fields[g_state]
+                    fields = unpack_frame(read(holder, frame_size))
+                if not self._embedded and self._type_names.get(fields[f_type]) != _FRAME and not self._is_frame(holder):
+                    raise _UnusualError
+                place = fields[f_code], fields[f_instruction], fields[f_state]
                 try:
                     known = places[place]
                 except KeyError:
@@ -202,11 +218,14 @@ class QuickChainReader:
                     raise _UnusualError
                 frame, awaiting, waits_for_others = known
                 frames.append(frame)
-                first = current + self._locals
-                top_at = fields[g_top] - 8 if self._is_pointer else first + 8 * fields[g_top] - 8
+                first = holder + self._locals
+                top_at = first + 8 * fields[f_top] if self._counts_slots else fields[f_top]
+                if self._has_depth:
+                    top_at += 8 * fields[f_depth[0]]
+                top_at -= 8
                 if not awaiting or not first <= top_at <= first + _MAX_STACK_BYTES or top_at & 7:
                     raise _UnusualError
-                links += (current + OB_TYPE, top_at + 8)
+                links += (holder + OB_TYPE, top_at + 8)
                 following = unpack_word(pages[top_at >> 12], top_at & _OFFSET)[0]
                 if self._tag_bits:
                     if following & self._tag_bits == self._tag_bits or following < 8:
@@ -284,6 +303,9 @@ class QuickChainReader:
         elif not 0 <= values[of_state] <= 2:
             raise _UnusualError
         return self._objects.type_at(values[of_type]).name
+
+    def _is_frame(self, address: int) -> bool:
+        return not address & 7 and self._type_name(address) == _FRAME
 
     def _type_name(self, address: int) -> str:
         at = address + OB_TYPE

@@ -1,6 +1,7 @@
 """Fetches interpreters that this machine has not: CPython 3.14 and 3.15, PyPy, a 32-bit one; and packages for each.
 
     sudo python tests/interpreters/set_up.py            # all of it; what is there already is kept
+    sudo python tests/interpreters/set_up.py --free-threaded    # and a free-threaded CPython, built from its sources
 
 The interpreters are Debian's, fetched with debootstrap from the mirror of this machine's own apt configuration into
 `.cache/interpreters` (about 1 GiB, ignored by git). Needs root, Debian or a relative of it, and about three minutes.
@@ -21,7 +22,7 @@ import sys
 from pathlib import Path
 
 INTERPRETERS = Path(__file__).resolve().parents[2] / ".cache" / "interpreters"
-TESTING = "forky"
+TESTING, SOURCES_OF = "forky", "trixie"
 FROM_TESTING = ("python3.14", "python3.15", "pypy3")
 VERSIONS = tuple(f"3.{minor}" for minor in range(8, 16))
 PACKAGES = ("uvloop", "anyio", "gevent", "eventlet")
@@ -92,6 +93,34 @@ def fetch_packages(version: str) -> None:
     target.mkdir(exist_ok=True)
 
 
+def build_free_threaded(mirror: str) -> None:
+    """Debian has no free-threaded build: one from the sources of its python3.13, which takes ten minutes or so."""
+    prefix, work = INTERPRETERS / "free-threaded", INTERPRETERS / "source"
+    if not (prefix / "bin/python3.13t").exists():
+        shutil.rmtree(work, ignore_errors=True)
+        for folder in ("lists/partial", "cache/archives/partial", "parts", "tree"):
+            (work / folder).mkdir(parents=True)
+        key = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
+        (work / "sources.list").write_text(f"deb-src {key} {mirror} {SOURCES_OF} main\n", encoding="ascii")
+        places = {
+            "Dir::Etc::SourceList": "sources.list",
+            "Dir::Etc::SourceParts": "parts",
+            "Dir::State::Lists": "lists",
+            "Dir::Cache": "cache",
+        }
+        apt = ["apt-get", *(f"-o{option}={work / folder}" for option, folder in places.items())]
+        subprocess.run([*apt, "--quiet", "update"], check=True)
+        subprocess.run([*apt, "--quiet", "source", "--download-only", "python3.13"], check=True, cwd=work)
+        archive = next(work.glob("python3.13_*.orig.tar.*z"))
+        subprocess.run(["tar", "xf", archive, "--strip-components=1", "--directory", work / "tree"], check=True)
+        for command in (["./configure", "--disable-gil", f"--prefix={prefix}"], ["make", "-j2"], ["make", "install"]):
+            subprocess.run(command, check=True, cwd=work / "tree", stdout=subprocess.DEVNULL)
+        shutil.rmtree(work)
+    wrapper = INTERPRETERS / "bin" / "python-free-threaded"
+    wrapper.unlink(missing_ok=True)
+    wrapper.symlink_to(prefix / "bin/python3.13t")
+
+
 def main() -> None:
     if os.geteuid() != 0:
         raise SystemExit("debootstrap needs root: sudo python tests/interpreters/set_up.py")
@@ -108,8 +137,14 @@ def main() -> None:
     write_wrapper("pypy3", "debian", "usr/bin/pypy3")
     python_32 = next((INTERPRETERS / "i386/usr/bin").glob("python3.[0-9]*")).name
     write_wrapper("python-32-bit", "i386", f"usr/bin/{python_32}", bits=32, environment='PYTHONHOME="$root/i386/usr" ')
+    if "--free-threaded" in sys.argv[1:]:
+        build_free_threaded(mirror)
     for version in VERSIONS:
         fetch_packages(version)
+    # For processes inside of the chroot, which do not see the folder above.
+    inside = INTERPRETERS / "debian/usr/local/lib/python3.14/dist-packages/uvloop"
+    if not inside.is_dir():
+        shutil.copytree(INTERPRETERS / "packages-3.14/uvloop", inside)
     for wrapper in sorted((INTERPRETERS / "bin").iterdir()):
         told = run(wrapper, "-c", "import sys; print(sys.version.replace(chr(10), ' '), sys.maxsize)")
         print(f"{wrapper.name}: {told.strip()}")
