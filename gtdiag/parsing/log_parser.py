@@ -19,7 +19,9 @@ from gtdiag.model.events import (
     Event,
     KernelOomKilled,
     MasterHalted,
+    MasterListening,
     MasterSignalled,
+    MasterStarted,
     TracebackLogged,
     WorkerBooted,
     WorkerBootFailed,
@@ -112,6 +114,7 @@ class LogParser:
         self._homeless_dump: dict[str, JoinedTraceback] = {}
         self._indents: dict[str, int] = {}
         self._naive_reported = False
+        self._started: dict[str, tuple[Fact, Stamp | None, int]] = {}
         self._latest_writer: tuple[str, int | None] | None = None
         """Stream and carrier's pid of the latest record."""
         self._named: OrderedDict[tuple[str, int], None] = OrderedDict()
@@ -145,6 +148,8 @@ class LogParser:
         self._joiners.clear()
         for stream in list(self._bare):
             self._settle_bare(stream, None)
+        for stream in list(self._started):
+            self._settle_started(stream, None)
         for stream in list(self._headless_boot):
             self._settle_headless_boot(stream, None)
         for stream in list(self._homeless_dump):
@@ -310,6 +315,8 @@ class LogParser:
                 self._finish(joiner.expire(line_number), key[0])
         for stream in [s for s, bare in self._bare.items() if line_number - bare[1] > REACH["beside"].after]:
             self._settle_bare(stream, None)
+        for stream in [s for s, started in self._started.items() if line_number - started[2] > REACH["beside"].after]:
+            self._settle_started(stream, None)
         for stream in [s for s, j in self._headless_boot.items() if line_number - j.last_line > _AFTER_DUMP_LINES]:
             self._settle_headless_boot(stream, None)
         for stream in [s for s, j in self._homeless_dump.items() if line_number - j.last_line > _AFTER_DUMP_LINES]:
@@ -391,12 +398,22 @@ class LogParser:
             _bounded_add(self._named, (stream, worker_pid))
         if fact.writer is Writer.MASTER:
             master_pid = pid if pid is not None else fact.master_pid
+            if master_pid is None and fact.event is not MasterStarted:
+                # The format names no writer; the master said its pid once, when it began to listen.
+                master_pid = self._latest_master.get(stream)
             if master_pid is not None and (len(self._latest_master) < _MOST_PENDING or stream in self._latest_master):
                 self._latest_master[stream] = master_pid
         elif fact.writer is Writer.STDERR:
             master_pid = self._latest_master.get(stream)
         elif worker_pid is None:
             worker_pid = pid if pid is not None else self._find_starting(stream, fact)
+        if fact.event is MasterStarted and master_pid is None:
+            self._settle_started(stream, None)
+            if len(self._started) < _MOST_PENDING:
+                self._started[stream] = (fact, stamp, line_number)
+                return
+        elif stream in self._started:
+            self._settle_started(stream, master_pid if fact.event is MasterListening else None)
         if self._is_repetition(fact, worker_pid, master_pid, record, stamp, stream, line_number):
             return
         worker = None
@@ -485,6 +502,16 @@ class LogParser:
             and (at is None or when is None or abs((at - when).total_seconds()) <= _ABORT_REACH_S)
         ]
         return near[0] if len(near) == 1 else None
+
+    def _settle_started(self, stream: str, master_pid: int | None) -> None:
+        """A start in a format that names no writer: the line about listening, right below, says who it was."""
+        started = self._started.pop(stream, None)
+        if started is None:
+            return
+        fact, stamp, line_number = started
+        key = (fact.event, stream, master_pid, str(fact.values))
+        if not self._repeated.is_repetition(key, stamp.at if stamp is not None else None, line_number):
+            self._emit(fact.event, stamp, stream, line_number, master_pid=master_pid, **fact.values)
 
     # --- failed starts ---
 

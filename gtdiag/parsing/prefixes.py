@@ -89,7 +89,8 @@ LAYERS: dict[str, Layer] = {
     "GitHub Actions": _layer(r"(?P<stream>[^\t]{1,100})\t[^\t]{1,200}\t(?=\d{4}-\d\d-\d\dT)", outermost=True),
     "CSV": _layer(rf"(?:\"?(?P<stamp>{_ISO})\"?|\"?(?P<epoch>\d{{13}})\"?),(?P<csv>)"),
     "numbered line": _layer(
-        rf"\s*\d{{1,9}}(?:\t|[:|-]?\s+{_GUNICORN_AHEAD}|[:-]{_RECORD_AHEAD}|[:|]?[ ](?:{_RECORD_AHEAD}|{_SOURCE_AHEAD}))",
+        rf"\s*\d{{1,9}}(?:\t|[:|-]?\s+{_GUNICORN_AHEAD}|[:-]{_RECORD_AHEAD}"
+        rf"|[:|]?[ ](?:{_RECORD_AHEAD}|{_SOURCE_AHEAD}))",
         outermost=True,
     ),
     "console letter": _layer(rf"[A-Z] {{1,2}}{_GUNICORN_AHEAD}"),

@@ -32,9 +32,15 @@ _RECORD_START = re.compile(
 _LEVEL = re.compile(rf"\b(?:{LEVELS})\b", re.IGNORECASE)
 _PID = re.compile(
     r"\[(\d{1,10})(?:\]|:)|\b(?:pid|process)[=: ]\s?(\d{1,10})\b|(?<= )\((\d{1,10})\)| (\d{1,10}) \d{1,20} ?$"
+    # between a logging format's own separators, and right behind the level
+    rf"|(?<=[-|] )(\d{{1,10}})(?= [-|])|\b(?:{LEVELS}) +(\d{{1,10}})(?= )"
 )
+_PID_ALONE = re.compile(r"\[\d{1,10}\]")
+"""All that gunicorn's own syslog handler writes before a message (`--log-syslog`)."""
 _LOGFMT = re.compile(r'\b(?:msg|message|event)="(?P<message>(?:[^"\\]|\\.)*)"')
-_TAIL = re.compile(r"(?: {2,}|\t)\s*(?:\[[\w.]+\]|[\w.]+=\S+)(?:\s+[\w.]+=\S+)*\s*$")
+_TAIL = re.compile(
+    r"(?: {2,}|\t| (?=\[(?:gunicorn|uvicorn)[\w.]*\]))\s*(?:\[[\w.]+\]|[\w.]+=\S+)(?:\s+[\w.]+=\S+)*\s*$"
+)
 _MOST_PREFIX = 300
 
 
@@ -110,7 +116,7 @@ def is_log_prefix(prefix: str) -> bool:
     more word (a logger's name, a place in the source).
     """
     stripped = prefix.strip()
-    if not stripped:
+    if not stripped or _PID_ALONE.fullmatch(stripped):
         return True
     if '"' in stripped or "'" in stripped or "HTTP/" in stripped:
         return False
