@@ -52,6 +52,7 @@ _EVERYTHING = (
     "psycopg2-binary",
     "requests",
     "gevent",
+    "packaging",  # gunicorn 27's gevent worker imports it without requiring it
     "tornado",
 )
 

@@ -410,6 +410,7 @@ class Fold:
         if life is not None:
             self._pending_look(life, event, "suspended_seen").suspended_seen = True
             life.suspended = event.suspended
+            life.unread = event.problems
 
     def _master_looked_at(self, event: events.Event) -> MasterStartup | None:
         """The start-up of the master that an event without a worker is about."""

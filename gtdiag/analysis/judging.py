@@ -10,7 +10,7 @@ from gtdiag.analysis.fold import Observation
 from gtdiag.analysis.lives import MasterLife, WorkerLife
 from gtdiag.analysis.master_startup import BLIND_WATCH_S, MasterLoading
 from gtdiag.analysis.wording import describe_blocked, seconds_in_words
-from gtdiag.model.report import Blocked, IncidentKind, KernelOomRecord, KilledBy, Memory, Phase, WorkerEnd
+from gtdiag.model.report import Blocked, Confidence, IncidentKind, KernelOomRecord, KilledBy, Memory, Phase, WorkerEnd
 from gtdiag.rules.thresholds import threshold
 
 _CRASH_SIGNALS = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS", "SIGTRAP"}
@@ -451,6 +451,8 @@ class Judge:
             for look, seconds in life.tally.other_calls(blocked)[:3]:
                 where = look.call or look.library_call or look.category.value
                 lines.append(f"besides, {seconds_in_words(seconds)} in {where} ({look.category.value})")
+        if blocked is None or blocked.confidence is not Confidence.HIGH:
+            lines += [f"could not be read: {problem}" for problem in life.unread]
         return tuple(lines)
 
 

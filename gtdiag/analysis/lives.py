@@ -110,6 +110,8 @@ class WorkerLife:
     kernel_function: str | None = None
     threads: tuple[ThreadStack, ...] = ()
     suspended: tuple[SuspendedCode, ...] = ()
+    unread: tuple[str, ...] = ()
+    """What the latest look could not read of the suspended code."""
     connections: tuple[Connection, ...] = ()
     tally: BlameTally = field(default_factory=BlameTally)
     startup_blocked: Blocked | None = None

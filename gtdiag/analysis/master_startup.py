@@ -27,6 +27,7 @@ class MasterStartup:
 
     threads: tuple[ThreadStack, ...] = ()
     suspended: tuple[SuspendedCode, ...] = ()
+    unread: tuple[str, ...] = ()
     connections: tuple[Connection, ...] = ()
     kernel_function: str | None = None
     tally: BlameTally = field(default_factory=BlameTally)

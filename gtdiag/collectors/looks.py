@@ -195,6 +195,7 @@ class Looker:
                 suspended=look.suspended,
                 duration_s=round(self._clock.monotonic() - before_s, 4),
                 truncated=look.truncated,
+                problems=look.problems,
             )
         ]
 

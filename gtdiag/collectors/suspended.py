@@ -25,6 +25,10 @@ class Reading(Protocol):
     def truncated(self) -> bool:
         """Whether there were more than were read."""
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What could not be read, in words."""
+
 
 class OpenInterpreter(Protocol):
     """The part of `gtdiag.interpreter.Interpreter` that is needed here."""
@@ -48,6 +52,7 @@ class SuspendedLook:
 
     suspended: tuple[SuspendedCode, ...] | None
     truncated: bool = False
+    problems: tuple[str, ...] = ()
     why: str = ""
     hint: str = ""
     gone: bool = False
@@ -80,7 +85,7 @@ class SuspendedReader:
             return SuspendedLook(
                 None, why=f"reading the memory failed: {error}", gone=not is_alive(worker.pid, worker.started_at_s)
             )
-        return SuspendedLook(tuple(reading.suspended), truncated=reading.truncated)
+        return SuspendedLook(tuple(reading.suspended), truncated=reading.truncated, problems=tuple(reading.problems))
 
     def read_threads(self, worker: WorkerId) -> tuple[ThreadStack, ...]:
         """The stacks of a worker's threads, from its memory; empty where they cannot be read."""

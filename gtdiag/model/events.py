@@ -298,6 +298,8 @@ class SuspendedSample(Event):
     suspended: tuple[SuspendedCode, ...]
     duration_s: float | None = None
     truncated: bool = False
+    problems: tuple[str, ...] = ()
+    """What could not be read, in words: memory that changed while it was read, twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
