@@ -96,11 +96,14 @@ class ProcessMemory:
     def changed_pages(self, rounds: int) -> dict[int, list[bytes]]:
         """Read every page again that was read in this look, round by round: those that changed, as each round saw them.
 
-        A page that cannot be read any more is empty.
+        A page that cannot be read any more is empty. Where the first round finds not a single byte changed in all of
+        them, nothing ran meanwhile, and the others are not needed.
         """
         changed: dict[int, list[bytes]] = {}
         runs = list(self._runs())
-        for _ in range(rounds):
+        for done in range(rounds):
+            if done and not changed:
+                break
             for numbers, expected in runs:
                 data = b""
                 with suppress(UnreadableMemoryError):

@@ -121,6 +121,17 @@ class QuickChainReader:
         except InconsistentReadError:
             result.unusual = tasks
             return result
+        self._prepared = (
+            self._memory.pages,
+            self._kinds,
+            self._places,
+            self._memory.read,
+            self._tag_bits,
+            self._locals,
+            self._embedded,
+            self._counts_slots,
+            self._has_depth,
+        )
         self._memory.pages.ahead = True
         try:
             self._read_usual(tasks, deadline, result)
@@ -149,7 +160,7 @@ class QuickChainReader:
         self._confirm(walked, result)
 
     def _confirm(self, walked: list[tuple[int, SuspendedCode, list[int]]], result: QuickChains) -> None:
-        """Keep what was unchanged in two reads after the last one of the walk: it was all there between those two."""
+        """Keep what was unchanged when all was read again after the walk: it was all there at the end of the walk."""
         if not walked:
             return
         changed = self._memory.changed_pages(rounds=2)
@@ -176,18 +187,12 @@ class QuickChainReader:
 
     def _walk(self, task: int, links: list[int]) -> SuspendedCode | None:
         """A task's chain; None for one that is done. What it was made of is added to `links`: begin, end, ..."""
-        pages, kinds, places, read = self._memory.pages, self._kinds, self._places, self._memory.read
+        pages, kinds, places, read, tag_bits, locals_at, embedded, counts_slots, has_depth = self._prepared
         unpack_word = _WORD.unpack_from
-        task_size, unpack_task, (of_type, of_state, of_coro, of_name) = (
-            self._task.size,
-            self._task.unpack.unpack_from,
-            self._task.order,
-        )
-        frame_size, unpack_frame, (f_type, f_state, f_code, f_instruction, f_top, *f_depth) = (
-            self._frame.size,
-            self._frame.unpack.unpack_from,
-            self._frame.order,
-        )
+        unpack_task, unpack_frame = self._task.unpack.unpack_from, self._frame.unpack.unpack_from
+        task_size, frame_size = self._task.size, self._frame.size
+        of_type, of_state, of_coro, of_name = self._task.order
+        f_type, f_state, f_code, f_instruction, f_top, *f_depth = self._frame.order
         frames: list[Frame] = []
         through: list[str] = []
         awaits: str | None = None
@@ -198,7 +203,7 @@ class QuickChainReader:
             offset = current & _OFFSET
             if kind == _GENERATOR:
                 holder = current
-                if not self._embedded:
+                if not embedded:
                     at = current + self._frame_at
                     links += (current + OB_TYPE, at + 8)
                     holder = unpack_word(pages[at >> 12], at & _OFFSET)[0]
@@ -207,7 +212,7 @@ class QuickChainReader:
                     fields = unpack_frame(pages[holder >> 12], offset)
                 else:
                     fields = unpack_frame(read(holder, frame_size))
-                if not self._embedded and self._type_names.get(fields[f_type]) != _FRAME and not self._is_frame(holder):
+                if not embedded and self._type_names.get(fields[f_type]) != _FRAME and not self._is_frame(holder):
                     raise _UnusualError
                 place = fields[f_code], fields[f_instruction], fields[f_state]
                 try:
@@ -218,22 +223,22 @@ class QuickChainReader:
                     raise _UnusualError
                 frame, awaiting, waits_for_others = known
                 frames.append(frame)
-                first = holder + self._locals
-                top_at = first + 8 * fields[f_top] if self._counts_slots else fields[f_top]
-                if self._has_depth:
+                first = holder + locals_at
+                top_at = first + 8 * fields[f_top] if counts_slots else fields[f_top]
+                if has_depth:
                     top_at += 8 * fields[f_depth[0]]
                 top_at -= 8
                 if not awaiting or not first <= top_at <= first + _MAX_STACK_BYTES or top_at & 7:
                     raise _UnusualError
                 links += (holder + OB_TYPE, top_at + 8)
                 following = unpack_word(pages[top_at >> 12], top_at & _OFFSET)[0]
-                if self._tag_bits:
-                    if following & self._tag_bits == self._tag_bits or following < 8:
+                if tag_bits:
+                    if following & tag_bits == tag_bits or following < 8:
                         top_at -= 8
                         following = unpack_word(pages[top_at >> 12], top_at & _OFFSET)[0]
-                        if top_at < first or following & self._tag_bits == self._tag_bits:
+                        if top_at < first or following & tag_bits == tag_bits:
                             raise _UnusualError
-                    following &= ~self._tag_bits
+                    following &= ~tag_bits
             elif kind == _WRAPPER:
                 at = current + _WRAPPED_AT
                 following = unpack_word(pages[at >> 12], at & _OFFSET)[0]

@@ -155,9 +155,9 @@ def throughput_loss(python: str) -> str:
     lost = [100 * (1 - looked / alone) for alone, looked in zip(rates[False], rates[True], strict=True)]
     spread = 100 * statistics.pstdev(rates[False]) / statistics.mean(rates[False])
     return (
-        f"{statistics.median(lost):.1f} % of its requests at one look a second, the median of {WINDOWS} pairs of seconds "
-        f"with and without a look (of {statistics.median(rates[False]):,.0f} requests; seconds without a look differ by "
-        f"{spread:.1f} % among themselves)"
+        f"{statistics.median(lost):.1f} % of its requests at one look a second, the median of {WINDOWS} pairs of "
+        f"seconds with and without a look (of {statistics.median(rates[False]):,.0f} requests; seconds without a look "
+        f"differ by {spread:.1f} % among themselves)"
     )
 
 
