@@ -18,6 +18,7 @@ TASK = SuspendedCode(kind="task", name="Task-1", frames=())
 class Reading:
     suspended: tuple[SuspendedCode, ...] = (TASK,)
     truncated: bool = False
+    problems: tuple[str, ...] = ("1 of 2 tasks changed while they were read",)
 
 
 class Interpreter:
@@ -48,7 +49,9 @@ def test_an_interpreter_is_opened_once() -> None:
     reader = SuspendedReader(open_one)
     worker = this_process()
     assert reader.read(worker).suspended == (TASK,)
-    assert reader.read(worker).suspended == (TASK,)
+    again = reader.read(worker)
+    assert again.suspended == (TASK,)
+    assert again.problems == ("1 of 2 tasks changed while they were read",)
     assert len(opened) == 1
     reader.forget(worker)
     assert opened[0].closed
