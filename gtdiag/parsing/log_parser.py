@@ -10,19 +10,15 @@ import itertools
 import re
 from collections import OrderedDict, deque
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from gtdiag.model.events import (
-    CollectionGap,
     Event,
     KernelOomKilled,
     MasterHalted,
     MasterListening,
     MasterSignalled,
     MasterStarted,
-    TracebackLogged,
     WorkerBooted,
     WorkerBootFailed,
     WorkerExiting,
@@ -31,22 +27,20 @@ from gtdiag.model.events import (
     WorkerSignalled,
     WorkerTimedOut,
 )
-from gtdiag.model.identity import Origin, WorkerId
-from gtdiag.model.stacks import Frame
 from gtdiag.parsing import gunicorn_lines, kernel_lines, uvicorn_lines
 from gtdiag.parsing.control_characters import strip_control_characters
-from gtdiag.parsing.gunicorn_lines import Fact, Header, HeaderKind, Writer, parse_header
+from gtdiag.parsing.event_sink import EventSink
+from gtdiag.parsing.gunicorn_lines import Fact, Writer, parse_header
 from gtdiag.parsing.prefixes import CarriedLine, unwrap, unwrap_joined
 from gtdiag.parsing.record_lines import LogRecord, begins_record, parse_foreign_record, parse_own_record
 from gtdiag.parsing.relevance import HEAD_LINES, LINE_CHARACTERS, LOOK_BACK_CHARACTERS, REACH, find_reach
 from gtdiag.parsing.repeated_facts import RepeatedFacts
+from gtdiag.parsing.startup_steps import StartupSteps, add_bounded
 from gtdiag.parsing.timestamps import Stamp, choose_stamp, parse_stamp
+from gtdiag.parsing.traceback_events import TracebackEvents
 from gtdiag.parsing.tracebacks import (
-    JoinedTraceback,
     TracebackJoiner,
-    is_idle_event_loop,
     parse_exception,
-    settle,
 )
 from gtdiag.parsing.worker_identity import WorkerIdentities
 
@@ -66,10 +60,6 @@ _TRACEBACK_HEAD = "Traceback (most recent call last):"
 _MOST_JOINERS = 64
 _MOST_PENDING = 256
 _PARTIAL_CHARACTERS = 1_048_576
-_ABORT_REACH_S = 120.0
-"""A traceback without a pid is a timed-out worker's only this soon after the time-out."""
-_AFTER_DUMP_LINES = 12
-_CUT_FAILURE_LINES = 200
 
 
 class LogParser:
@@ -88,32 +78,21 @@ class LogParser:
         identities: WorkerIdentities | None = None,
         seq: Iterator[int] | None = None,
     ) -> None:
-        self._file = file
         self._newest = newest
         self._identities = identities or WorkerIdentities()
-        self._seq = seq if seq is not None else itertools.count()
         self._repeated = RepeatedFacts()
+        self._sink = EventSink(file, seq if seq is not None else itertools.count())
+        self._startup_steps = StartupSteps()
+        self._tracebacks = TracebackEvents(self._sink, self._identities, self._repeated, self._startup_steps)
         self._look_back: deque[tuple[str, int]] = deque()
         self._look_back_characters = 0
         self._attentive_until = HEAD_LINES
         self._last_line = 0
         self._joiners: OrderedDict[tuple[str, int | None], TracebackJoiner] = OrderedDict()
         self._partial: dict[str, str] = {}
-        self._events: list[Event] = []
         self._latest_stamp: dict[str, Stamp] = {}
         self._latest_master: dict[str, int] = {}
-        self._timed_out: OrderedDict[tuple[str, int], tuple[WorkerId, datetime | None, int, int | None]] = OrderedDict()
-        self._starting: dict[str, list[tuple[int, str]]] = {}
-        self._ready: OrderedDict[tuple[str, WorkerId], None] = OrderedDict()
-        self._boot_failed: OrderedDict[tuple[str, WorkerId], None] = OrderedDict()
-        self._start_traceback: OrderedDict[tuple[str, int | None], JoinedTraceback] = OrderedDict()
-        self._bare: dict[str, tuple[str, int, Stamp | None, int | None]] = {}
-        self._loose_exception: dict[str, tuple[str, int]] = {}
-        self._cut_failures: dict[str, list[tuple[WorkerId, str, datetime | None, int]]] = {}
-        self._headless_boot: dict[str, JoinedTraceback] = {}
-        self._homeless_dump: dict[str, JoinedTraceback] = {}
         self._indents: dict[str, int] = {}
-        self._naive_reported = False
         self._started: dict[str, tuple[Fact, Stamp | None, int]] = {}
         self._latest_writer: tuple[str, int | None] | None = None
         """Stream and carrier's pid of the latest record."""
@@ -139,22 +118,17 @@ class LogParser:
         if reach is not None:
             self._attentive_until = max(self._attentive_until, line_number + reach.after)
         self._process(text, line_number)
-        return self._drain()
+        return self._sink.drain()
 
     def flush(self) -> list[Event]:
         """End of the log (or of what is there of it): close whatever is open."""
         for key, joiner in list(self._joiners.items()):
-            self._finish(joiner.close(), key[0], at_end=True)
+            self._tracebacks.finish(joiner.close(), key[0], at_end=True)
         self._joiners.clear()
-        for stream in list(self._bare):
-            self._settle_bare(stream, None)
         for stream in list(self._started):
             self._settle_started(stream, None)
-        for stream in list(self._headless_boot):
-            self._settle_headless_boot(stream, None)
-        for stream in list(self._homeless_dump):
-            self._settle_dump(stream, None)
-        return self._drain()
+        self._tracebacks.flush()
+        return self._sink.drain()
 
     # --- which lines are looked at ---
 
@@ -171,16 +145,12 @@ class LogParser:
         for text, line_number in remembered:
             self._process(text, line_number)
 
-    def _drain(self) -> list[Event]:
-        drained, self._events = self._events, []
-        return drained
-
     # --- one line ---
 
     def _process(self, raw: str, line_number: int) -> None:
         if line_number != self._last_line + 1:
             for key, joiner in list(self._joiners.items()):
-                self._finish(joiner.expire(line_number), key[0])
+                self._tracebacks.finish(joiner.expire(line_number), key[0])
                 joiner.skip()
         self._last_line = line_number
         self._expire(line_number)
@@ -230,25 +200,24 @@ class LogParser:
         joiner = self._joiner(carried)
         message = record.message
         if (header := parse_header(message)) is not None:
-            self._finish(joiner.add_header(header, pid, stamp, line_number), stream)
+            self._tracebacks.finish(joiner.add_header(header, pid, stamp, line_number), stream)
             self._stay(line_number)
             return
         if message.startswith(_TRACEBACK_HEAD):
             # uvicorn logs the lifespan's traceback as a message.
-            self._finish(joiner.add_record(pid, line_number), stream)
+            self._tracebacks.finish(joiner.add_record(pid, line_number), stream)
             _, closed = joiner.add_line(message, pid, stamp, line_number)
-            self._finish(closed, stream)
+            self._tracebacks.finish(closed, stream)
             self._stay(line_number)
             return
         if (loading := gunicorn_lines.LOADING_ERROR.fullmatch(message)) is not None:
-            self._settle_bare(stream, None)
-            self._bare[stream] = (loading["reason"], line_number, stamp, pid)
+            self._tracebacks.note_loading_error(loading["reason"], line_number, stamp, pid, stream)
             return
         fact = gunicorn_lines.parse_gunicorn_message(message) or uvicorn_lines.parse_uvicorn_message(message)
         if fact is not None and fact.writer is Writer.STDERR:
             joiner.add_line(text, pid, stamp, line_number)
         elif not continuation:
-            self._finish(joiner.add_record(pid, line_number), stream)
+            self._tracebacks.finish(joiner.add_record(pid, line_number), stream)
         if fact is not None:
             self._add_fact(fact, record, pid, stamp, stream, line_number)
 
@@ -278,17 +247,17 @@ class LogParser:
         joiner = self._joiner(carried)
         if begins_record(text):
             self._note_stamp(choose_stamp(parse_stamp(text, newest=self._newest), carried.stamp), stream)
-            self._finish(joiner.add_record(None, line_number), stream)
+            self._tracebacks.finish(joiner.add_record(None, line_number), stream)
             return
         stamp = carried.stamp if carried.stamp is not None else self._latest_stamp.get(stream)
         if carried.stamp is not None:
             self._note_stamp(carried.stamp, stream)
         piece, closed = joiner.add_line(text, self._find_writer(carried), stamp, line_number)
-        self._finish(closed, stream)
+        self._tracebacks.finish(closed, stream)
         if piece:
             self._stay(line_number)
         elif joiner.open is None and (exception := parse_exception(text)) is not None:
-            self._loose_exception[stream] = (exception, line_number)
+            self._tracebacks.note_exception(exception, line_number, stream)
 
     def _stay(self, line_number: int) -> None:
         self._attentive_until = max(self._attentive_until, line_number + REACH["opens"].after)
@@ -306,21 +275,16 @@ class LogParser:
             joiner = self._joiners[key] = TracebackJoiner()
             if len(self._joiners) > _MOST_JOINERS:
                 old_key, old = self._joiners.popitem(last=False)
-                self._finish(old.close(), old_key[0])
+                self._tracebacks.finish(old.close(), old_key[0])
         return joiner
 
     def _expire(self, line_number: int) -> None:
         for key, joiner in self._joiners.items():
             if joiner.open is not None:
-                self._finish(joiner.expire(line_number), key[0])
-        for stream in [s for s, bare in self._bare.items() if line_number - bare[1] > REACH["beside"].after]:
-            self._settle_bare(stream, None)
+                self._tracebacks.finish(joiner.expire(line_number), key[0])
         for stream in [s for s, started in self._started.items() if line_number - started[2] > REACH["beside"].after]:
             self._settle_started(stream, None)
-        for stream in [s for s, j in self._headless_boot.items() if line_number - j.last_line > _AFTER_DUMP_LINES]:
-            self._settle_headless_boot(stream, None)
-        for stream in [s for s, j in self._homeless_dump.items() if line_number - j.last_line > _AFTER_DUMP_LINES]:
-            self._settle_dump(stream, None)
+        self._tracebacks.expire(line_number)
 
     def _note_stamp(self, stamp: Stamp | None, stream: str) -> Stamp | None:
         """Remember the latest time of a stream, for lines that have none."""
@@ -334,52 +298,14 @@ class LogParser:
             self._latest_stamp[stream] = stamp
         return stamp
 
-    def _report_naive(self, stamp: Stamp, stream: str, line_number: int) -> None:
-        """Say once that times are read as UTC because the log does not say otherwise."""
-        self._naive_reported = True
-        self._emit(
-            CollectionGap,
-            replace(stamp, naive=False),
-            stream,
-            line_number,
-            what="time_stamps",
-            why="the time stamps have no offset from UTC; they are read as UTC",
-            hint="times across files and time zones may be off; gunicorn 19.2 and later log the offset by default",
-        )
-
     # --- facts to events ---
-
-    def _emit(
-        self,
-        event: type[Event],
-        stamp: Stamp | None,
-        stream: str,
-        line_number: int,
-        *,
-        worker: WorkerId | None = None,
-        master_pid: int | None = None,
-        **values: Any,
-    ) -> None:
-        if stamp is not None and stamp.naive and not self._naive_reported:
-            self._report_naive(stamp, stream, line_number)
-        self._events.append(
-            event(
-                origin=Origin(source="log", file=self._file, line=line_number, stream=stream),
-                at=stamp.at if stamp is not None else None,
-                resolution_s=stamp.resolution_s if stamp is not None else 1.0,
-                seq=next(self._seq),
-                worker=worker,
-                master_pid=master_pid,
-                **values,
-            )
-        )
 
     def _add_oom(self, killed: kernel_lines.OomKill, carried: CarriedLine, line_number: int) -> None:
         stamp = self._note_stamp(carried.stamp, carried.stream)
         at = stamp.at if stamp is not None else None
         if self._repeated.is_repetition((KernelOomKilled, killed.pid), at, line_number, within_s=10.0, within_lines=60):
             return
-        self._emit(
+        self._sink.emit(
             KernelOomKilled,
             stamp,
             carried.stream,
@@ -395,7 +321,7 @@ class LogParser:
     ) -> None:
         worker_pid, master_pid = fact.pid, None
         if worker_pid is not None:
-            _bounded_add(self._named, (stream, worker_pid))
+            add_bounded(self._named, (stream, worker_pid))
         if fact.writer is Writer.MASTER:
             master_pid = pid if pid is not None else fact.master_pid
             if master_pid is None and fact.event is not MasterStarted:
@@ -406,7 +332,7 @@ class LogParser:
         elif fact.writer is Writer.STDERR:
             master_pid = self._latest_master.get(stream)
         elif worker_pid is None:
-            worker_pid = pid if pid is not None else self._find_starting(stream, fact)
+            worker_pid = pid if pid is not None else self._startup_steps.find(stream, fact)
         if fact.event is MasterStarted and master_pid is None:
             self._settle_started(stream, None)
             if len(self._started) < _MOST_PENDING:
@@ -422,17 +348,17 @@ class LogParser:
                 worker = self._identities.boot(stream, worker_pid)
             else:
                 worker = self._identities.find(stream, worker_pid)
-        self._track_start(stream, fact, worker)
+        self._startup_steps.track(stream, fact, worker)
         if fact.event is WorkerBootFailed:
-            self._add_start_failure(fact, worker, stamp, stream, line_number)
+            self._tracebacks.add_start_failure(fact, worker, stamp, stream, line_number)
             return
         if fact.event is WorkerExiting and worker is not None:
-            self._note_exit(worker, stamp, stream, line_number)
+            self._tracebacks.note_exit(worker, stamp, stream, line_number)
         if fact.event is WorkerSignalled and worker is not None:
-            self._settle_dump(stream, worker)
+            self._tracebacks.settle_dump(stream, worker)
         if fact.event is WorkerTimedOut and worker is not None:
-            self._note_time_out(worker, stamp, stream, line_number, master_pid)
-        self._emit(fact.event, stamp, stream, line_number, worker=worker, master_pid=master_pid, **fact.values)
+            self._tracebacks.note_time_out(worker, stamp, stream, line_number, master_pid)
+        self._sink.emit(fact.event, stamp, stream, line_number, worker=worker, master_pid=master_pid, **fact.values)
 
     def _is_repetition(
         self,
@@ -458,51 +384,6 @@ class LogParser:
         key = (fact.event, stream, worker_pid, master_pid, values)
         return self._repeated.is_repetition(key, stamp.at if stamp is not None else None, line_number)
 
-    def _find_starting(self, stream: str, fact: Fact) -> int | None:
-        """The worker a start-up line without a pid is about: the first one that waits for this step."""
-        wanted = ("imported",) if fact.values.get("step") == "lifespan" else ("lifespan", "imported")
-        starting = self._starting.get(stream, ())
-        for step in wanted:
-            for pid, state in starting:
-                if state == step:
-                    return pid
-        return None
-
-    def _track_start(self, stream: str, fact: Fact, worker: WorkerId | None) -> None:
-        if worker is None:
-            return
-        starting = self._starting.get(stream)
-        if starting is None:
-            if len(self._starting) >= _MOST_PENDING:
-                return
-            starting = self._starting[stream] = []
-        if fact.event is WorkerProgressed:
-            starting[:] = [item for item in starting if item[0] != worker.pid][-_MOST_PENDING:]
-            starting.append((worker.pid, str(fact.values["step"])))
-        elif fact.event is not WorkerTimedOut:
-            starting[:] = [item for item in starting if item[0] != worker.pid]
-        if fact.event is WorkerReady:
-            _bounded_add(self._ready, (stream, worker))
-
-    def _note_time_out(
-        self, worker: WorkerId, stamp: Stamp | None, stream: str, line_number: int, master_pid: int | None
-    ) -> None:
-        key = (stream, worker.pid)
-        self._timed_out.pop(key, None)
-        self._timed_out[key] = (worker, stamp.at if stamp is not None else None, line_number, master_pid)
-        if len(self._timed_out) > _MOST_PENDING:
-            self._timed_out.popitem(last=False)
-
-    def _find_timed_out(self, stream: str, at: datetime | None) -> WorkerId | None:
-        """The worker a traceback without a pid is of: the only one timed out just before that has none yet."""
-        near = [
-            worker
-            for (of_stream, _), (worker, when, _, _) in self._timed_out.items()
-            if of_stream == stream
-            and (at is None or when is None or abs((at - when).total_seconds()) <= _ABORT_REACH_S)
-        ]
-        return near[0] if len(near) == 1 else None
-
     def _settle_started(self, stream: str, master_pid: int | None) -> None:
         """A start in a format that names no writer: the line about listening, right below, says who it was."""
         started = self._started.pop(stream, None)
@@ -511,205 +392,4 @@ class LogParser:
         fact, stamp, line_number = started
         key = (fact.event, stream, master_pid, str(fact.values))
         if not self._repeated.is_repetition(key, stamp.at if stamp is not None else None, line_number):
-            self._emit(fact.event, stamp, stream, line_number, master_pid=master_pid, **fact.values)
-
-    # --- failed starts ---
-
-    def _note_exit(self, worker: WorkerId, stamp: Stamp | None, stream: str, line_number: int) -> None:
-        self._settle_bare(stream, worker)
-        self._settle_headless_boot(stream, worker)
-        loose = self._loose_exception.pop(stream, None)
-        if loose is not None and line_number - loose[1] == 1 and not worker.spawn:
-            # Perhaps the end of a boot failure whose head is not in the log; known when another worker fails alike.
-            cut = self._cut_failures.setdefault(stream, [])
-            cut.append((worker, loose[0], stamp.at if stamp is not None else None, line_number))
-            del cut[:-8]
-
-    def _settle_bare(self, stream: str, worker: WorkerId | None) -> None:
-        """A bare loading error belongs to the worker that exits next."""
-        bare = self._bare.pop(stream, None)
-        if bare is None:
-            return
-        reason, line_number, stamp, pid = bare
-        if pid is not None:
-            worker = self._identities.find(stream, pid)
-        self._add_boot_failure(worker, reason, (), stamp, stream, line_number)
-
-    def _settle_headless_boot(self, stream: str, worker: WorkerId | None) -> None:
-        joined = self._headless_boot.pop(stream, None)
-        if joined is not None:
-            part = joined.parts[-1]
-            self._add_boot_failure(
-                worker,
-                part.exception or "Exception in worker process",
-                tuple(part.frames),
-                joined.stamp,
-                stream,
-                joined.line,
-            )
-
-    def _settle_dump(self, stream: str, worker: WorkerId | None) -> None:
-        joined = self._homeless_dump.pop(stream, None)
-        if joined is not None:
-            self._emit_traceback(joined, "faulthandler", tuple(joined.parts[-1].frames), True, worker, stream)
-
-    def _add_start_failure(
-        self, fact: Fact, worker: WorkerId | None, stamp: Stamp | None, stream: str, line_number: int
-    ) -> None:
-        """uvicorn's "Application startup failed", with the traceback logged just before it."""
-        pid = worker.pid if worker is not None else None
-        for key in ((stream, pid), (stream, None)):
-            joined = self._start_traceback.pop(key, None)
-            if joined is not None and line_number - joined.last_line <= REACH["closes"].before:
-                part = joined.parts[-1]
-                reason = part.exception or str(fact.values["reason"])
-                self._add_boot_failure(worker, reason, tuple(part.frames), stamp, stream, line_number)
-                return
-        self._add_boot_failure(worker, str(fact.values["reason"]), (), stamp, stream, line_number)
-
-    def _add_boot_failure(
-        self,
-        worker: WorkerId | None,
-        reason: str,
-        frames: tuple[Frame, ...],
-        stamp: Stamp | None,
-        stream: str,
-        line_number: int,
-    ) -> None:
-        if worker is not None:
-            if (stream, worker) in self._boot_failed:
-                return
-            _bounded_add(self._boot_failed, (stream, worker))
-        for cut_worker, cut_reason, cut_at, cut_line in self._cut_failures.pop(stream, ()):
-            alike = cut_reason == reason and line_number - cut_line <= _CUT_FAILURE_LINES
-            if alike and cut_worker != worker and (stream, cut_worker) not in self._boot_failed:
-                _bounded_add(self._boot_failed, (stream, cut_worker))
-                cut_stamp = Stamp(cut_at, 1.0) if cut_at is not None else None
-                self._emit(WorkerBootFailed, cut_stamp, stream, cut_line, worker=cut_worker, reason=cut_reason)
-        self._emit(WorkerBootFailed, stamp, stream, line_number, worker=worker, reason=reason, frames=frames)
-
-    # --- tracebacks to events ---
-
-    def _finish(self, joined: JoinedTraceback | None, stream: str, *, at_end: bool = False) -> None:
-        if joined is None:
-            return
-        settle(joined)
-        if joined.dump:
-            self._finish_dump(joined, stream)
-            return
-        header = joined.header
-        abort = joined.find_abort()
-        if abort is not None and (header is None or header.kind is not HeaderKind.BOOT or abort):
-            interrupted = bool(abort) and not joined.mixed and not is_idle_event_loop(abort)
-            worker = self._find_worker(joined, stream)
-            self._emit_traceback(joined, "abort", abort, interrupted, worker, stream)
-            return
-        if header is None:
-            self._finish_headless(joined, stream)
-            return
-        worker = self._identities.find(stream, joined.pid) if joined.pid is not None else None
-        if header.kind is HeaderKind.BOOT and not self._was_serving(joined, stream, worker):
-            part = next((part for part in reversed(joined.parts) if part.frames or part.exception), joined.parts[-1])
-            self._add_boot_failure(
-                worker, part.exception or header.text, tuple(part.frames), joined.stamp, stream, joined.line
-            )
-            return
-        if header.kind is HeaderKind.LIFESPAN:
-            _bounded_set(self._start_traceback, (stream, joined.pid), joined)
-        cut = at_end and not joined.parts[-1].frames
-        # gunicorn was reading from the client: the header alone says what the interrupted worker did.
-        interrupted = cut and header.no_uri_read and worker is not None and (stream, worker.pid) in self._timed_out
-        kind = "abort" if interrupted else "exception"
-        self._emit_traceback(joined, kind, tuple(joined.parts[-1].frames), interrupted, worker, stream)
-
-    def _finish_dump(self, joined: JoinedTraceback, stream: str) -> None:
-        if not joined.current_thread or not joined.parts[-1].frames:
-            return
-        worker = self._find_worker(joined, stream)
-        if worker is None:
-            # A crash: the master names the pid below the dump.
-            self._settle_dump(stream, None)
-            self._homeless_dump[stream] = joined
-            return
-        self._emit_traceback(joined, "faulthandler", tuple(joined.parts[-1].frames), True, worker, stream)
-
-    def _finish_headless(self, joined: JoinedTraceback, stream: str) -> None:
-        frames = joined.parts[-1].frames
-        if (
-            frames
-            and frames[0].function == "spawn_worker"
-            and "gunicorn/arbiter.py" in frames[0].file.replace("\\", "/")
-        ):
-            if joined.pid is not None:
-                worker = self._identities.find(stream, joined.pid)
-                if not self._was_serving(joined, stream, worker):
-                    reason = joined.parts[-1].exception or "Exception in worker process"
-                    self._add_boot_failure(worker, reason, tuple(frames), joined.stamp, stream, joined.line)
-            else:
-                self._settle_headless_boot(stream, None)
-                self._headless_boot[stream] = joined
-            return
-        if frames:
-            _bounded_set(self._start_traceback, (stream, joined.pid), joined)
-
-    def _was_serving(self, joined: JoinedTraceback, stream: str, worker: WorkerId | None) -> bool:
-        """Whether the exception came after the start: from the worker's main loop, or from a worker that was ready."""
-        if worker is not None and (stream, worker) in self._ready:
-            return True
-        frames = [frame for part in joined.parts for frame in part.frames]
-        return any(frame.function == "run" and "gunicorn/workers/" in frame.file.replace("\\", "/") for frame in frames)
-
-    def _find_worker(self, joined: JoinedTraceback, stream: str) -> WorkerId | None:
-        if joined.pid is not None:
-            self._timed_out.pop((stream, joined.pid), None)
-            return self._identities.find(stream, joined.pid)
-        worker = self._find_timed_out(stream, joined.stamp.at if joined.stamp is not None else None)
-        if worker is not None:
-            self._timed_out.pop((stream, worker.pid), None)
-        return worker
-
-    def _emit_traceback(
-        self,
-        joined: JoinedTraceback,
-        kind: str,
-        frames: tuple[Frame, ...],
-        interrupted: bool,
-        worker: WorkerId | None,
-        stream: str,
-    ) -> None:
-        header = joined.header or Header(HeaderKind.REQUEST, joined.title)
-        if joined.header is not None:
-            key = (TracebackLogged, stream, worker, header.text, frames)
-            at = joined.stamp.at if joined.stamp is not None else None
-            if self._repeated.is_repetition(key, at, joined.line):
-                return
-        self._emit(
-            TracebackLogged,
-            joined.stamp,
-            stream,
-            joined.line,
-            worker=worker,
-            kind=kind,
-            frames=frames,
-            exception=joined.parts[-1].exception,
-            interrupted=interrupted,
-            header=header.text,
-            method=header.method,
-            path=header.path,
-            no_uri_read=header.no_uri_read,
-            truncated=joined.mixed
-            or joined.disordered
-            or (not joined.dump and not joined.parts[-1].exception and not (kind == "abort" and frames)),
-        )
-
-
-def _bounded_add(kept: OrderedDict[Any, None], key: Any) -> None:
-    kept[key] = None
-    if len(kept) > 4096:
-        kept.popitem(last=False)
-
-
-def _bounded_set(kept: OrderedDict[Any, JoinedTraceback], key: Any, joined: JoinedTraceback) -> None:
-    kept[key] = joined
-    if len(kept) > 16:
-        kept.popitem(last=False)
+            self._sink.emit(fact.event, stamp, stream, line_number, master_pid=master_pid, **fact.values)
