@@ -96,7 +96,7 @@ LAYERS: dict[str, Layer] = {
     "console letter": _layer(rf"[A-Z] {{1,2}}{_GUNICORN_AHEAD}"),
     "svlogd": _layer(r"(?P<stamp>\d{4}-\d\d-\d\d_\d\d:\d\d:\d\d(?:\.\d{1,9})?) "),
     "multilog": _layer(r"@(?P<tai>4[0-9a-f]{15})(?P<tai_ns>[0-9a-f]{8}) ?"),
-    "Jenkins": _layer(rf"\[(?P<stamp>{_ISO_T})\] ?(?!\[\d+\])"),
+    "Jenkins": _layer(rf"\[(?P<stamp>{_ISO_T})\](?! ?\[\d+\]) ?"),
     "time stamp": _layer(rf"(?P<stamp>{_ISO_T})(?::? {{1,2}}(?=[A-Z]+  )|: | |\t|$)", again=True),
     "viewer's time stamp": _layer(rf"(?P<stamp>{_ISO}) (?:{_RECORD_AHEAD}|{_SOURCE_AHEAD})"),
     "GitLab CI": _layer(r"\d\d[OE](?:[ +]|$)", after_stamp=True),
@@ -178,6 +178,8 @@ def _take_layer(line: CarriedLine, newest: datetime | None) -> bool:
             line.text = line.text[indented.end() :]
         elif not line.text.lstrip()[:1].isdigit():
             return False
+    if _OWN_RECORD.match(line.text) is not None:
+        return False
     for name, layer in LAYERS.items():
         if (layer.after_stamp and line.stamp is None) or (layer.outermost and line.layers):
             continue
@@ -217,6 +219,8 @@ def _take_match(line: CarriedLine, name: str, match: re.Match[str], newest: date
 
 _INDENTED_CARRIER = re.compile(rf"\s+(?={_ISO_T}[ \t]|{_RFC3164} [\w.-]+ |{_COMPOSE_NAME})")
 """A paste indents what the carrier wrote; behind a carrier, indentation is the traceback's."""
+_OWN_RECORD = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[\d")
+"""gunicorn's own format: nothing is in front of it. Most lines that are looked at are of this kind."""
 _STREAM_GROUPS = ("stream", "pod", "bracketed", "kail")
 _SYSLOG_ESCAPE = re.compile(r"#(011|012)")
 """How rsyslog writes a tab and a line end inside a message."""
