@@ -44,7 +44,7 @@ def read_line_blocks(source: ByteSource, block_bytes: int = BLOCK_BYTES) -> Iter
     carry = b""
     cutting = False
     while block := read_fully(source, block_bytes):
-        if _HOLE in block:
+        if b"\0" in block and _HOLE in block:
             block = _ZEROS.sub(b"", block)
         if cutting:
             # In the middle of an over-long line: nothing of it is kept but its newline.
