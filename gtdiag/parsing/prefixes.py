@@ -180,17 +180,17 @@ def _take_layer(line: CarriedLine, newest: datetime | None) -> bool:
             return False
     if _OWN_RECORD.match(line.text) is not None:
         return False
-    for name, layer in LAYERS.items():
-        if (layer.after_stamp and line.stamp is None) or (layer.outermost and line.layers):
-            continue
-        if line.layers.count(name) > layer.again:
-            continue
-        match = layer.pattern.match(line.text)
-        if match is None:
+    for name, layer, match_layer in _UNSTAMPED if line.stamp is None else _STAMPED:
+        match = match_layer(line.text)
+        if match is None or (layer.outermost and line.layers) or line.layers.count(name) > layer.again:
             continue
         _take_match(line, name, match, newest)
         return True
     return False
+
+
+_STAMPED = tuple((name, layer, layer.pattern.match) for name, layer in LAYERS.items())
+_UNSTAMPED = tuple(entry for entry in _STAMPED if not entry[1].after_stamp)
 
 
 def _take_match(line: CarriedLine, name: str, match: re.Match[str], newest: datetime | None) -> None:
