@@ -1,7 +1,8 @@
 """A FastAPI application that makes synchronous calls inside `async def`, so that its whole event loop stands still.
 
 /requests, /sleep: in the handler. /dependency: in an async dependency. /plain: in a plain `def` dependency, which
-FastAPI runs in a thread, so nothing stands still. UPSTREAM_URL: what is read. STARTUP: "requests" or "sleep", in the lifespan.
+FastAPI runs in a thread, so nothing stands still. UPSTREAM_URL: what is read. STARTUP: "requests" or "sleep", in the
+lifespan.
 """
 
 from __future__ import annotations
