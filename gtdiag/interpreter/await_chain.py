@@ -170,10 +170,11 @@ class AwaitChainReader:
         if not self.is_task(info):
             raise InconsistentReadError(f"no task at {address:#x}")
         self._follow(chain, self._task_coroutine(chain, address, info))
-        self._confirm(chain)
+        self.confirm(chain)
         return chain
 
-    def _confirm(self, chain: AwaitChain) -> None:
+    def confirm(self, chain: AwaitChain) -> None:
+        """Read every link again; raises `InconsistentReadError` when the chain has changed since it was read."""
         # Forth and back: addresses are reused at once in a busy process, so a chain may look unchanged link by link
         # although no two of its links were there at the same time.
         for address, expected in (*chain.witnesses, *reversed(chain.witnesses)):

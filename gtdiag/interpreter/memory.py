@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -18,6 +19,8 @@ _MAX_CACHED_PAGES = 8192
 """32 MiB; 10,000 tasks of a real server fill about half of it."""
 _PAGES_BEFORE_READING_AHEAD, _PAGES_AHEAD = 256, 16
 _PAGES_AT_ONCE = 64
+_A_MOMENT_S = 0.0005
+"""Between two rounds of reading again, so that they do not fall into step with a program that goes in circles."""
 _MAX_READ_BYTES = 16 * 1024 * 1024
 _LOWEST_ADDRESS = 0x1000
 _HIGHEST_ADDRESS = 1 << 56
@@ -97,13 +100,17 @@ class ProcessMemory:
         """Read every page again that was read in this look, round by round: those that changed, as each round saw them.
 
         A page that cannot be read any more is empty. Where the first round finds not a single byte changed in all of
-        them, nothing ran meanwhile, and the others are not needed.
+        them, nothing ran meanwhile, and the others are not needed. The rounds go forth and back: a program that does
+        the same again and again may show each page of a chain in a state that it had, but not in every order.
         """
         changed: dict[int, list[bytes]] = {}
         runs = list(self._runs())
         for done in range(rounds):
-            if done and not changed:
-                break
+            if done:
+                if not changed:
+                    break
+                time.sleep(_A_MOMENT_S)
+            runs.reverse()
             for numbers, expected in runs:
                 data = b""
                 with suppress(UnreadableMemoryError):

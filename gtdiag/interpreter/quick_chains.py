@@ -22,6 +22,8 @@ _MAX_STACK_BYTES = 160_000
 _TASKS_BETWEEN_LOOKS_AT_THE_CLOCK = 256
 _MAX_PAGES = 6000
 """Fewer than the memory keeps: what a chain was made of must still be there when it is confirmed."""
+_ROUNDS = 4
+"""Of reading a busy process again; a process that stands still needs one."""
 _WRAPPED_AT = 16
 _OFFSET = PAGE_BYTES - 1
 _WORD = struct.Struct("<Q")
@@ -163,7 +165,7 @@ class QuickChainReader:
         """Keep what was unchanged when all was read again after the walk: it was all there at the end of the walk."""
         if not walked:
             return
-        changed = self._memory.changed_pages(rounds=2)
+        changed = self._memory.changed_pages(rounds=_ROUNDS)
         for task, code, links in walked:
             if changed and not self._is_unchanged(links, changed):
                 result.torn.append(task)
