@@ -9,8 +9,18 @@ from gtdiag.analysis.blame import BlameTally
 from gtdiag.analysis.fold import Observation
 from gtdiag.analysis.lives import MasterLife, WorkerLife
 from gtdiag.analysis.master_startup import BLIND_WATCH_S, MasterLoading
-from gtdiag.analysis.wording import describe_blocked, seconds_in_words
-from gtdiag.model.report import Blocked, Confidence, IncidentKind, KernelOomRecord, KilledBy, Memory, Phase, WorkerEnd
+from gtdiag.analysis.wording import count_of, describe_blocked, seconds_in_words
+from gtdiag.model.report import (
+    Blocked,
+    Confidence,
+    How,
+    IncidentKind,
+    KernelOomRecord,
+    KilledBy,
+    Memory,
+    Phase,
+    WorkerEnd,
+)
 from gtdiag.rules.thresholds import threshold
 
 _CRASH_SIGNALS = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS", "SIGTRAP"}
@@ -444,10 +454,9 @@ class Judge:
         if life.heartbeat_age_s is not None:
             ever = "the last heartbeat was" if life.heartbeat_ever else "no heartbeat ever; the worker booted"
             lines.append(f"{ever} {seconds_in_words(life.heartbeat_age_s)} before the last look")
-        if blocked is not None and blocked.samples:
-            lines.append(
-                f"{blocked.samples} look(s) saw it in {blocked.call or blocked.library_call or 'the same call'}"
-            )
+        if blocked is not None and blocked.how is not How.LOG_TRACEBACK:
+            where = blocked.call or blocked.library_call or "the same call"
+            lines.append(f"{count_of(blocked.samples, 'look')} saw it in {where}")
             for look, seconds in life.tally.other_calls(blocked)[:3]:
                 where = look.call or look.library_call or look.category.value
                 lines.append(f"besides, {seconds_in_words(seconds)} in {where} ({look.category.value})")
