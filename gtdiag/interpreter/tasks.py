@@ -40,6 +40,15 @@ def _by_name(code: SuspendedCode) -> tuple[str, int, str]:
     return (match.group(1), int(match.group(2)[:18]), code.name) if match else (code.name, 0, code.name)
 
 
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """A task's chain, and the links it was read from, to be confirmed."""
+
+    task: int
+    code: SuspendedCode
+    links: AwaitChain
+
+
 class TaskReader:
     """Reads the asyncio tasks of one process."""
 
@@ -72,7 +81,7 @@ class TaskReader:
             found, changed = quick.found, set(quick.torn)
             left = [*quick.torn, *quick.unusual, *quick.rest, *tasks[max_tasks:]]
         torn = 0
-        slow: list[tuple[SuspendedCode, AwaitChain]] = []
+        slow: list[_Chain] = []
         for task in left:
             if len(found) + len(slow) >= max_tasks or time.monotonic() > deadline:
                 truncated = True
@@ -80,13 +89,18 @@ class TaskReader:
             if task in changed:
                 self._forget()
             one = self._read_one(task)
-            if isinstance(one, tuple):
+            if isinstance(one, _Chain):
                 slow.append(one)
             elif one == "torn":
                 torn += 1
-        held_still = self._held_still(slow)
-        found += held_still
-        torn += len(slow) - len(held_still)
+        held_still, moved = self._held_still(slow)
+        if moved:
+            self._forget()
+            again = [one for chain in moved if isinstance(one := self._read_one(chain.task), _Chain)]
+            calmed, _ = self._held_still(again)
+            held_still += calmed
+            torn += len(moved) - len(calmed)
+        found += [chain.code for chain in held_still]
         if torn:
             problems.append(f"{torn} of {len(tasks)} tasks changed while they were read")
         return SuspendedReading(tuple(sorted(found, key=_by_name)), truncated, tuple(problems))
@@ -145,25 +159,25 @@ class TaskReader:
         except InconsistentReadError:
             return False
 
-    def _held_still(self, chains: list[tuple[SuspendedCode, AwaitChain]]) -> list[SuspendedCode]:
-        """Those that are the same a moment later.
+    def _held_still(self, chains: list[_Chain]) -> tuple[list[_Chain], list[_Chain]]:
+        """Those that are the same a moment later, and those that are not.
 
         A worker that is blocked holds still; a chain that moves on could have been put together from two moments, all
         the easier in a program that does the same again and again.
         """
-        if not chains:
-            return []
-        time.sleep(_A_MOMENT_S)
-        found = []
-        for code, chain in chains:
+        still: list[_Chain] = []
+        moved: list[_Chain] = []
+        if chains:
+            time.sleep(_A_MOMENT_S)
+        for chain in chains:
             try:
-                self._chains.confirm(chain)
+                self._chains.confirm(chain.links)
+                still.append(chain)
             except InconsistentReadError:
-                continue
-            found.append(code)
-        return found
+                moved.append(chain)
+        return still, moved
 
-    def _read_one(self, task: int) -> tuple[SuspendedCode, AwaitChain] | str:
+    def _read_one(self, task: int) -> _Chain | str:
         """A task's chain, or "done" for a finished one, or "torn"."""
         for attempt in range(_TRIES):
             if attempt:
@@ -174,7 +188,7 @@ class TaskReader:
                     return "done"
                 name = self._chains.task_name(task)
                 chain = self._chains.read_task(task)
-                return self._describe(name, chain), chain
+                return _Chain(task, self._describe(name, chain), chain)
             except InconsistentReadError:
                 continue
         return "torn"

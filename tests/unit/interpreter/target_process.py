@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +19,7 @@ from tests.environments import NEWEST, standard_environment
 INTERPRETERS = Path(__file__).parents[3] / ".cache" / "interpreters"
 """Where tests/interpreters/set_up.py puts what it fetches."""
 PROGRAMS = Path(__file__).parent / "programs"
+_REST_S, _LOOKS_FOR_REST = 0.02, 15
 _ASK = (
     "import sys, platform, sysconfig; print(platform.python_implementation(), '%d.%d' % sys.version_info[:2], "
     "int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))))"
@@ -112,11 +115,29 @@ class TargetProcess:
         self.process.communicate()
 
     def told(self) -> Any:
-        """What the program says once it is ready."""
+        """What the program says once it is ready, and has come to rest (or shows that it never does)."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, "the program ended before it was ready"
+        self._wait_for_rest()
         return json.loads(line)
+
+    def _wait_for_rest(self) -> None:
+        """Until no thread has been given the CPU for a while: what a program tells, it tells while it still moves."""
+        before = None
+        for _ in range(_LOOKS_FOR_REST):
+            time.sleep(_REST_S)
+            switches = self._context_switches()
+            if switches == before:
+                return
+            before = switches
+
+    def _context_switches(self) -> list[str]:
+        lines: list[str] = []
+        with contextlib.suppress(OSError):
+            for status in sorted(Path(f"/proc/{self.process.pid}/task").glob("*/status")):
+                lines += [line for line in status.read_text().splitlines() if "ctxt_switches" in line]
+        return lines
 
     def say(self, line: str = "") -> None:
         """A line on the program's stdin."""
