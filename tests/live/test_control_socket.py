@@ -55,10 +55,10 @@ def undumpable(version: str, folder: Path, *options: str) -> Iterator[GunicornPr
         yield gunicorn
 
 
-def wait_until_it_answers(gunicorn: GunicornProcess) -> None:
+def wait_until_it_answers(gunicorn: GunicornProcess, path: str | None = None) -> None:
     """gunicorn 26.1 and later closes its socket around each fork, so the log's first word of it is too early."""
     end_s = time.monotonic() + 20
-    while "graceful_timeout" not in read_control_socket(gunicorn.pid):
+    while "graceful_timeout" not in read_control_socket(gunicorn.pid, path):
         assert time.monotonic() < end_s, gunicorn.log_text()
         time.sleep(0.05)
 
@@ -68,7 +68,7 @@ def test_it_tells_what_the_command_line_does_not(option: str, tmp_path: Path) ->
     with tempfile.TemporaryDirectory() as short:
         options = (option, f"{short}/c.sock") if option else ()
         with undumpable(NEWEST, tmp_path, *options) as gunicorn:
-            wait_until_it_answers(gunicorn)
+            wait_until_it_answers(gunicorn, options[1] if options else None)
             done = run_gtdiag("snapshot", str(gunicorn.pid), "--format", "json", command=without_ptrace())
     report = done.report()
     facts = report["gunicorn"]
