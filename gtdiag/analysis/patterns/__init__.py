@@ -1,0 +1,41 @@
+"""What several workers' fates, or the course of time, show together. Each module here matches one pattern.
+
+To add a pattern: a member of `PatternKind`, a module with its `match_*` function, and a line in `_MATCHERS`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from gtdiag.analysis.judging import Judge, Judgement
+from gtdiag.analysis.patterns.blocking_call_in_event_loop import match_blocking_call_in_event_loop
+from gtdiag.analysis.patterns.boot_loop import match_boot_loop
+from gtdiag.analysis.patterns.group import MasterGroup
+from gtdiag.analysis.patterns.memory_growth import match_memory_growth
+from gtdiag.analysis.patterns.misleading_oom_message import match_misleading_oom_message
+from gtdiag.analysis.patterns.restart_loop import match_restart_loop
+from gtdiag.analysis.patterns.silent_startup_hang import match_silent_startup_hang
+from gtdiag.analysis.patterns.startup_contention import match_startup_contention
+from gtdiag.model.report import Pattern, PatternKind
+
+_MATCHERS: tuple[Callable[[MasterGroup], list[Pattern]], ...] = (
+    match_startup_contention,
+    match_silent_startup_hang,
+    match_restart_loop,
+    match_boot_loop,
+    match_blocking_call_in_event_loop,
+    match_misleading_oom_message,
+    match_memory_growth,
+)
+
+
+def find_patterns(judgements: Sequence[Judgement], judge: Judge) -> tuple[Pattern, ...]:
+    """All patterns of an observation, the ones that say most first."""
+    by_master: dict[int, list[Judgement]] = defaultdict(list)
+    for judgement in judgements:
+        by_master[id(judgement.life.master)].append(judgement)
+    groups = [MasterGroup(tuple(members), members[0].life.master, judge) for members in by_master.values()]
+    found = [pattern for group in groups for match in _MATCHERS for pattern in match(group)]
+    order = list(PatternKind)
+    return tuple(sorted(found, key=lambda pattern: (order.index(pattern.kind), pattern.master_pid or 0)))
