@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gtdiag.collectors.clock import Clock
+from gtdiag.collectors.kernel_side import KernelSideReader
 from gtdiag.collectors.processes import ProcessSampler, read_wchan
 from gtdiag.collectors.requests import requests_in_flight
-from gtdiag.collectors.sockets import read_connections
 from gtdiag.collectors.stacks import StackReader, StackReadError
 from gtdiag.collectors.suspended import SuspendedReader
 from gtdiag.gunicorn.proc_files import read_stat
@@ -64,6 +64,7 @@ class Looker:
         self._clock = clock
         self._redact = redact
         self._suspended = suspended_reader or SuspendedReader()
+        self._kernel_side = KernelSideReader()
         self._lock = threading.Lock()
         self._reported: set[tuple[str, str]] = set()
         self._hangs: dict[WorkerId | None, int] = {}
@@ -218,7 +219,7 @@ class Looker:
     def _look_at_sockets(self, pid: int, worker: WorkerId | None, master_pid: int) -> list[Event]:
         at = self._clock.now()
         try:
-            connections = read_connections(pid)
+            seen = self._kernel_side.read(pid)
         except ProcessLookupError:
             return []
         except PermissionError:
@@ -230,16 +231,19 @@ class Looker:
                 worker,
                 master_pid,
             )
-        return [
-            SocketSample(
-                origin=Origin("socket"),
-                at=at,
-                resolution_s=SAMPLE_RESOLUTION_S,
-                worker=worker,
-                master_pid=master_pid,
-                connections=connections,
-            )
-        ]
+        sample = SocketSample(
+            origin=Origin("socket"),
+            at=at,
+            resolution_s=SAMPLE_RESOLUTION_S,
+            worker=worker,
+            master_pid=master_pid,
+            connections=seen.connections,
+            waits=seen.waits,
+        )
+        if seen.without_traffic is None:
+            return [sample]
+        reason = seen.without_traffic
+        return [*self._gap("socket_traffic", "socket", reason.why, reason.hint, worker, master_pid), sample]
 
     def _gap(
         self, what: str, source: str, why: str, hint: str, worker: WorkerId | None, master_pid: int

@@ -44,6 +44,7 @@ class TableRow:
     state: str
     inode: int
     port: int = 0
+    protocol: str = "tcp"
 
 
 def read_connections(pid: int) -> tuple[Connection, ...]:
@@ -51,16 +52,23 @@ def read_connections(pid: int) -> tuple[Connection, ...]:
 
     Raises ProcessLookupError when it is gone, PermissionError when its descriptors may not be read.
     """
+    return read_sockets(pid)[0]
+
+
+def read_sockets(pid: int) -> tuple[tuple[Connection, ...], dict[int, int]]:
+    """Like `read_connections`, and with them the inodes of the sockets at the other end of the unix sockets."""
     inodes = read_socket_inodes(pid)
     if not inodes:
-        return ()
+        return (), {}
     rows, unix_names = read_tables(pid, inodes)
+    peers: dict[int, int] = {}
     if any(row.family == "unix" and not row.local for row in rows.values()):
         peers = read_unix_peers(pid)
         for inode, row in rows.items():
-            if row.family == "unix" and not row.local:
-                rows[inode] = dataclasses.replace(row, peer=unix_names.get(peers.get(inode, 0)))
-    return join_connections(inodes, rows)
+            if row.family == "unix":
+                peer = unix_names.get(peers.get(inode, 0)) if not row.local else None
+                rows[inode] = dataclasses.replace(row, peer=peer)
+    return join_connections(inodes, rows), peers
 
 
 def read_socket_inodes(pid: int) -> dict[int, int]:
@@ -85,7 +93,7 @@ def read_tables(pid: int, inodes: Mapping[int, int]) -> tuple[dict[int, TableRow
     """The rows of the process's network namespace that belong to `inodes`, and the names of all unix sockets there."""
     rows: dict[int, TableRow] = {}
     unix_names: dict[int, str] = {}
-    for name, parse in (("tcp", parse_tcp), ("tcp6", parse_tcp6), ("unix", parse_unix)):
+    for name, parse in _TABLES:
         try:
             with open(f"/proc/{pid}/net/{name}", "rb") as file:  # noqa: PTH123
                 text = file.read(LONGEST_TABLE_BYTES).decode("utf-8", "replace")
@@ -102,7 +110,7 @@ def read_tables(pid: int, inodes: Mapping[int, int]) -> tuple[dict[int, TableRow
 def join_connections(inodes: Mapping[int, int], rows: Mapping[int, TableRow]) -> tuple[Connection, ...]:
     """Join descriptors and table rows; what was accepted on one of the process's own listeners is not outgoing."""
     own = [rows[inode] for inode in inodes if inode in rows]
-    tcp_ports = {row.port for row in own if row.state == "LISTEN" and row.family != "unix"}
+    tcp_ports = {row.port for row in own if row.state == "LISTEN" and row.protocol == "tcp"}
     unix_paths = {row.local for row in own if row.state == "LISTEN" and row.family == "unix"}
     return tuple(
         Connection(
@@ -111,12 +119,19 @@ def join_connections(inodes: Mapping[int, int], rows: Mapping[int, TableRow]) ->
             local=row.local,
             peer=row.peer,
             state=row.state,
-            outgoing=row.local not in unix_paths if row.family == "unix" else row.port not in tcp_ports,
+            outgoing=row.local not in unix_paths and (row.protocol != "tcp" or row.port not in tcp_ports),
             inode=row.inode,
+            protocol=row.protocol,
         )
         for row in sorted(own, key=lambda row: inodes[row.inode])
-        if row.state != "LISTEN" and (row.family != "unix" or row.local or row.peer)
+        if row.state != "LISTEN" and _is_connected(row)
     )
+
+
+def _is_connected(row: TableRow) -> bool:
+    if row.protocol == "udp":
+        return row.state == "ESTABLISHED"
+    return row.family != "unix" or bool(row.local or row.peer)
 
 
 def parse_tcp(text: str) -> Iterator[TableRow]:
@@ -141,10 +156,29 @@ def parse_unix(text: str) -> Iterator[TableRow]:
             continue
         listening = bool(flags & UNIX_ACCEPTS)
         path = fields[7] if len(fields) > 7 else ""
-        yield TableRow("unix", path, None, "LISTEN" if listening else "UNIX", inode)
+        yield TableRow("unix", path, None, "LISTEN" if listening else "UNIX", inode, protocol="unix")
 
 
-def _parse_inet(text: str, family: str) -> Iterator[TableRow]:
+def parse_udp(text: str) -> Iterator[TableRow]:
+    """Parse /proc/net/udp; only a connected socket has a peer."""
+    return _parse_inet(text, "inet", "udp")
+
+
+def parse_udp6(text: str) -> Iterator[TableRow]:
+    """Parse /proc/net/udp6."""
+    return _parse_inet(text, "inet6", "udp")
+
+
+_TABLES = (
+    ("tcp", parse_tcp),
+    ("tcp6", parse_tcp6),
+    ("udp", parse_udp),
+    ("udp6", parse_udp6),
+    ("unix", parse_unix),
+)
+
+
+def _parse_inet(text: str, family: str, protocol: str = "tcp") -> Iterator[TableRow]:
     for line in text.splitlines()[1:]:
         fields = line.split()
         if len(fields) < 10:
@@ -163,6 +197,7 @@ def _parse_inet(text: str, family: str) -> Iterator[TableRow]:
             state=state,
             inode=inode,
             port=local_port,
+            protocol=protocol,
         )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from gtdiag.model.identity import Origin, WorkerId
 from gtdiag.model.requests import RequestInFlight
-from gtdiag.model.stacks import Connection, Frame, SuspendedCode, ThreadStack
+from gtdiag.model.stacks import Connection, Frame, KernelWait, SuspendedCode, ThreadStack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,9 +311,11 @@ class RequestSample(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketSample(Event):
-    """The sockets of a worker (or of the master, with `worker` None) and their peers."""
+    """The sockets of a worker (or of the master, with `worker` None) and their peers, and what its threads wait for."""
 
     connections: tuple[Connection, ...]
+    waits: tuple[KernelWait, ...] = ()
+    """The threads as the kernel sees them, the main thread first; empty where that could not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

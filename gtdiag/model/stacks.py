@@ -54,11 +54,75 @@ class SuspendedCode:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerProcess:
+    """A process at the other end of a pipe or of a unix socket: its pid as seen from here, its name (proc(5), comm)."""
+
+    pid: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TcpTraffic:
+    """What the kernel says went over a TCP connection (`struct tcp_info`, include/uapi/linux/tcp.h).
+
+    Times are seconds before the look. A field is None where this kernel does not tell. `last_received_s` counts from
+    the connect as long as nothing was received. `retransmits`: how often what is unanswered now was sent again (in
+    SYN_SENT: the SYN); `next_retransmit_s`: seconds until the kernel sends it again. `unread_bytes`: received, and
+    not read by the process; `unsent_bytes`: written, and not taken by the peer.
+    """
+
+    bytes_sent: int | None = None
+    bytes_acked: int | None = None
+    bytes_received: int | None = None
+    last_sent_s: float | None = None
+    last_received_s: float | None = None
+    retransmits: int = 0
+    total_retransmits: int = 0
+    next_retransmit_s: float | None = None
+    unread_bytes: int = 0
+    unsent_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WaitedDescriptor:
+    """A descriptor that a system call waits for.
+
+    `kind`: "socket", "pipe", "file", "eventfd", "epoll", "inotify", "timerfd", "signalfd", "pidfd", "io_uring",
+    "terminal" or "unknown"; `name`: a file's path. `process`: who is at the other end, or (pidfd) whose end is awaited.
+    `through_epoll`: it is one of an epoll instance's targets. `writing`: the call waits until it can write.
+    """
+
+    fd: int
+    kind: str
+    name: str | None = None
+    inode: int | None = None
+    process: PeerProcess | None = None
+    through_epoll: bool = False
+    writing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KernelWait:
+    """What one thread does as the kernel sees it (proc(5): task/TID/stat, wchan, syscall).
+
+    `state`: the one-letter state (R runs, S sleeps, D sleeps for a disk); `function`: the kernel function it sleeps in;
+    `system_call`: its name, None where it runs or may not be read (it needs the right to ptrace).
+    """
+
+    native_thread_id: int
+    state: str
+    function: str | None = None
+    system_call: str | None = None
+    descriptors: tuple[WaitedDescriptor, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """One socket of a process and its peer.
 
     `state` is the kernel's TCP state name ("SYN_SENT", "ESTABLISHED", "LISTEN", ...) or "UNIX".
     `outgoing` is False for a connection accepted on one of gunicorn's own listeners.
+    `protocol`: "tcp", "udp" or "unix". `peer_name`: the peer's name in the process's own /etc/hosts.
     """
 
     fd: int | None
@@ -68,3 +132,7 @@ class Connection:
     state: str
     outgoing: bool = True
     inode: int | None = None
+    protocol: str = "tcp"
+    traffic: TcpTraffic | None = None
+    peer_name: str | None = None
+    process: PeerProcess | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gtdiag.collectors.socket_diagnostics import parse_messages
 from gtdiag.collectors.sockets import (
     join_connections,
     parse_tcp,
@@ -16,7 +17,7 @@ from gtdiag.collectors.sockets import (
     parse_unix,
     read_connections,
 )
-from gtdiag.collectors.unix_peers import parse_answers
+from gtdiag.collectors.unix_peers import parse_peer
 
 little_endian = pytest.mark.skipif(sys.byteorder != "little", reason="table captured on a little-endian machine")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -117,4 +118,5 @@ def test_a_unix_client_is_told_by_its_peer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 8, b"\xff" * 64, b"\x10\0\0\0\x14\0" + b"\0" * 10])
 def test_answers_that_make_no_sense(data: bytes) -> None:
-    assert parse_answers(data)[0] == {}
+    assert parse_messages(data, 1)[0] == []
+    assert parse_peer(data) == {}
