@@ -384,7 +384,8 @@ def _is_inside_event_loop(frames: tuple[OwnedFrame, ...]) -> bool:
     """Whether application code runs as a step of an asyncio loop (not before the loop started, at import)."""
     last_app = max((i for i, f in enumerate(frames) if f.owner is Owner.APP), default=0)
     return any(
-        f.module.startswith(("asyncio.runners", "asyncio.base_events", "asyncio.events", "uvloop"))
+        # uvloop is compiled and leaves no frame: what gunicorn's own ASGI worker calls is a step of its loop.
+        f.module.startswith(("asyncio.runners", "asyncio.base_events", "asyncio.events", "uvloop", "gunicorn.asgi"))
         for f in frames[:last_app]
     )
 
