@@ -11,6 +11,7 @@ from gtdiag.analysis.judging import Judge, Judgement
 from gtdiag.analysis.lives import MasterLife, WorkerLife
 from gtdiag.analysis.patterns import find_patterns
 from gtdiag.analysis.verdict import draw_verdict
+from gtdiag.analysis.wording import count_of
 from gtdiag.model.report import (
     Gap,
     GunicornFacts,
@@ -63,16 +64,29 @@ def draw_report(fold: Fold) -> Report:
 
 
 def _what_a_log_cannot_show(kind: str, judgements: list[Judgement], judge: Judge) -> tuple[Gap, ...]:
-    """Since gunicorn 22 a worker that hangs before its first heartbeat leaves no line: silence proves nothing."""
-    if kind != "log" or not any(judge.could_hang_unseen(judgement) for judgement in judgements):
+    """What is no finding although a log is silent: a hang that leaves no line, the call of a worker that was killed."""
+    if kind != "log":
         return ()
-    return (
-        Gap(
-            "heartbeat",
-            "a log shows nothing of a worker that hangs before its first heartbeat (gunicorn 22 and later)",
-            "look at the running server: gtdiag snapshot PID",
-        ),
-    )
+    gaps = []
+    if any(judge.could_hang_unseen(judgement) for judgement in judgements):
+        gaps.append(
+            Gap(
+                "heartbeat",
+                "a log shows nothing of a worker that hangs before its first heartbeat (gunicorn 22 and later)",
+                "look at the running server: gtdiag snapshot PID",
+            )
+        )
+    unexplained = sum(1 for j in judgements if j.kind is IncidentKind.WORKER_TIMEOUT and j.blocked is None)
+    if unexplained:
+        gaps.append(
+            Gap(
+                "blocked_call",
+                f"the log has no traceback of {count_of(unexplained, 'worker')} that timed out: which call it was does "
+                "not show in it",
+                "watch the running server until it happens again: gtdiag watch PID --until-incident",
+            )
+        )
+    return tuple(gaps)
 
 
 def _only_in_backlog(life: WorkerLife) -> bool:
