@@ -13,7 +13,7 @@ PYTEST_OPTIONS ?= -n 2 --dist loadgroup
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format pytest bench fixtures interpreters environments clean find-python
+.PHONY: help demo test lint format pytest bench scenarios fixtures interpreters environments clean find-python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench: $(VENV)/installed-dev ## run the benchmarks
 
 interpreters: $(VENV)/installed-dev ## compare what is read of every CPython here with its own account; writes docs/interpreters.md
 	$(BIN)/python -m tests.interpreters.report $(INTERPRETERS_OPTIONS)
+
+scenarios: $(VENV)/installed-dev ## run the accuracy matrix on real gunicorn and real servers; writes docs/accuracy.md
+	$(BIN)/python -m tests.scenarios.matrix $(SCENARIOS_OPTIONS)
 
 fixtures: $(VENV)/installed-dev ## make fixtures/logs again from real gunicorn runs (about five minutes)
 	$(BIN)/python -m fixtures.make_fixtures $(CASES)

@@ -32,7 +32,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,24 +110,78 @@ def standard_environment(version: str = NEWEST) -> Environment:
     return gunicorn_environment(version, *_OLD_UVICORN)
 
 
-def gunicorn_environment(version: str, *requirements: str, python: str | os.PathLike[str] | None = None) -> Environment:
+def gunicorn_environment(
+    version: str,
+    *requirements: str,
+    python: str | os.PathLike[str] | None = None,
+    libraries: Libraries | None = None,
+) -> Environment:
     """An environment with this gunicorn version and these requirements; built when it is not there yet.
 
-    `python`: the interpreter to build it with, by default the one that runs the tests.
+    `python`: the interpreter to build it with, by default the one that runs the tests. `libraries`: packages that this
+    environment shares with others; its own win.
     Raises EnvironmentBuildError.
     """
     interpreter = _base_interpreter() if python is None else os.fspath(python)
     wanted = _with_pins(version, requirements)
     python_version = _version_of(interpreter)
-    digest = hashlib.sha256("\n".join((python_version, *sorted(wanted))).encode()).hexdigest()[:8]
+    shared = [] if libraries is None else [libraries.folder.name]
+    digest = hashlib.sha256("\n".join((python_version, *sorted(wanted), *shared)).encode()).hexdigest()[:8]
     folder = _environments_folder() / f"gunicorn-{version}-py{python_version}-{digest}"
-    if not (folder / "complete").exists():
-        with _only_one_builds(folder):
-            if not (folder / "complete").exists():
-                _build(folder, interpreter, wanted)
+
+    _build_once(folder, lambda: _build(folder, interpreter, wanted, libraries))
     new_worker = any(requirement.startswith("uvicorn-worker") for requirement in wanted)
     worker_class = "uvicorn_worker.UvicornWorker" if new_worker else "uvicorn.workers.UvicornWorker"
     return Environment(gunicorn_version=version, folder=folder, uvicorn_worker_class=worker_class)
+
+
+@dataclass(frozen=True)
+class Libraries:
+    """Packages without gunicorn, for several environments of one Python version."""
+
+    folder: Path
+    missing: tuple[str, ...]
+    """What could not be installed for this Python version."""
+
+    @property
+    def site_packages(self) -> Path:
+        """Where they are."""
+        return next(self.folder.glob("lib/python*/site-packages"))
+
+
+def shared_libraries(*requirements: str, python: str | os.PathLike[str] | None = None) -> Libraries:
+    """These packages for one interpreter, as far as there are wheels for it; built when they are not there yet."""
+    interpreter = _base_interpreter() if python is None else os.fspath(python)
+    python_version = _version_of(interpreter)
+    digest = hashlib.sha256("\n".join((python_version, *sorted(requirements))).encode()).hexdigest()[:8]
+    folder = _environments_folder() / f"libraries-py{python_version}-{digest}"
+    _build_once(folder, lambda: _build_libraries(folder, interpreter, list(requirements)))
+    missing = (folder / "missing").read_text().split() if (folder / "missing").exists() else []
+    return Libraries(folder, tuple(missing))
+
+
+def _build_libraries(folder: Path, interpreter: str, wanted: list[str]) -> None:
+    pip = _make_virtual_environment(folder, interpreter)
+    install = [*pip, "install", "--quiet", "--no-input", "--disable-pip-version-check", "--only-binary=:all:"]
+    missing: list[str] = []
+    try:
+        _run([*install, *wanted])
+    except EnvironmentBuildError:
+        for requirement in wanted:
+            try:
+                _run([*install, requirement])
+            except EnvironmentBuildError:
+                missing.append(requirement)
+    (folder / "missing").write_text("\n".join(missing))
+    (folder / "complete").write_text("\n".join(wanted) + "\n")
+
+
+def _build_once(folder: Path, build: Callable[[], None]) -> None:
+    if (folder / "complete").exists():
+        return
+    with _only_one_builds(folder):
+        if not (folder / "complete").exists():
+            build()
 
 
 def _environments_folder() -> Path:
@@ -164,7 +218,8 @@ def _only_one_builds(folder: Path) -> Iterator[None]:
         yield
 
 
-def _build(folder: Path, interpreter: str, wanted: list[str]) -> None:
+def _make_virtual_environment(folder: Path, interpreter: str) -> list[str]:
+    """Make it, and return the pip command for it."""
     # In place, not renamed into place: the programs in bin/ carry the folder in their first line.
     shutil.rmtree(folder, ignore_errors=True)
     pip_of_the_tests = _version_of(interpreter) == _version_of(sys.executable)
@@ -172,12 +227,19 @@ def _build(folder: Path, interpreter: str, wanted: list[str]) -> None:
     _run([interpreter, "-m", "venv", *options, os.fspath(folder)])
     # pip's own `--python` saves an ensurepip per environment, but pip must support that Python version.
     pip = [sys.executable, "-m", "pip", "--python"] if pip_of_the_tests else []
-    command = [*pip, os.fspath(folder / "bin" / "python"), *([] if pip else ["-m", "pip"])]
+    return [*pip, os.fspath(folder / "bin" / "python"), *([] if pip else ["-m", "pip"])]
+
+
+def _build(folder: Path, interpreter: str, wanted: list[str], libraries: Libraries | None) -> None:
+    command = _make_virtual_environment(folder, interpreter)
     install = [*command, "install", "--quiet", "--no-input", "--disable-pip-version-check", *wanted]
     try:
         _run(install)
     except EnvironmentBuildError:
         _run(install)  # a network that failed once
+    if libraries is not None:
+        site_packages = next(folder.glob("lib/python*/site-packages"))
+        (site_packages / "shared_libraries.pth").write_text(f"{libraries.site_packages}\n")
     (folder / "complete").write_text("\n".join(wanted) + "\n")
 
 

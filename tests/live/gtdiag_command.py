@@ -6,6 +6,7 @@ done.status, done.stdout, done.stderr, done.report()
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -52,18 +53,22 @@ def run_gtdiag(
 
 
 def start_gtdiag(
-    *arguments: str, command: Sequence[str] = GTDIAG, variables: Mapping[str, str] | None = None
+    *arguments: str,
+    command: Sequence[str] = GTDIAG,
+    variables: Mapping[str, str] | None = None,
+    stderr: Path | None = None,
 ) -> subprocess.Popen[str]:
-    """Start gtdiag; `finish` waits for it."""
-    return subprocess.Popen(
-        [*command, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        env={**os.environ, **(variables or {})},
-    )
+    """Start gtdiag; `finish` waits for it. `stderr`: a file for it, which can be read while gtdiag runs."""
+    with contextlib.ExitStack() as stack:
+        return subprocess.Popen(
+            [*command, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if stderr is None else stack.enter_context(stderr.open("w")),
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, **(variables or {})},
+        )
 
 
 def finish(process: subprocess.Popen[str], deadline_s: float = 90) -> Done:
