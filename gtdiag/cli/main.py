@@ -20,6 +20,9 @@ COMMANDS = {
     "snapshot": CommandEntry("gtdiag.cli.snapshot:snapshot", "One look: what every worker is doing right now."),
     "analyze": CommandEntry("gtdiag.cli.analyze:analyze", "The same report from saved logs or from a recording."),
     "ps": CommandEntry("gtdiag.cli.ps:ps", "List the gunicorn masters on this host."),
+    "doctor": CommandEntry(
+        "gtdiag.cli.doctor:doctor", "What can and cannot be observed here, and what would change it."
+    ),
     "schema": CommandEntry("gtdiag.cli.schema:schema", "Print the JSON Schema of the report."),
 }
 """A new command is one module and one line here. Nothing else is imported before the command runs."""

@@ -45,7 +45,8 @@ def explain_ptrace_denial(pid: int, master_pid: int | None = None) -> Obstacle:
             hint=f"{rerun}    # or, until the next boot: sudo sysctl kernel.yama.ptrace_scope=0",
         )
     return Obstacle(
-        why="ptrace is not permitted on it: it changed its user after its start, or has capabilities that gtdiag lacks",
+        why="the kernel protects it: it changed its user after its start, made itself undumpable (PR_SET_DUMPABLE), or "
+        "has capabilities that gtdiag lacks",
         hint=rerun,
     )
 
