@@ -25,6 +25,10 @@ class _CallTally:
     look: Look
     seconds: float = 0.0
     count: int = 0
+    agreed: int = 0
+    disagreed: int = 0
+    """Looks at which the kernel showed the wait that the stack says, and at which it showed another one."""
+    objection: str | None = None
 
 
 class BlameTally:
@@ -50,6 +54,10 @@ class BlameTally:
                 tally = self._calls[key] = _CallTally(look)
             tally.count += 1
             tally.look = _richer(tally.look, look)
+            tally.agreed += look.kernel_agrees is True
+            if look.kernel_agrees is False:
+                tally.disagreed += 1
+                tally.objection = look.kernel_note or tally.objection
         self.looks += 1
         if key is None or all(seen[2] is not key[2] for seen in self._run):
             self._run, self._run_from = {}, at
@@ -86,7 +94,12 @@ class BlameTally:
         category_weight = sum(w for key, w in members.items() if key[2] is blocked.category)
         if share < threshold("dominant_share") or category_weight < threshold("dominant_share") * members_weight:
             confidence = _LOWER[confidence]
-        if samples < 2 and blocked.how is not How.LOG_TRACEBACK and not _peer_agrees(blocked):
+        agreed = sum(self._calls[key].agreed for key in members)
+        disagreed = sum(self._calls[key].disagreed for key in members)
+        if disagreed > agreed:
+            confidence = _LOWER[confidence]
+        independent = agreed > disagreed or _peer_agrees(blocked)
+        if samples < 2 and blocked.how is not How.LOG_TRACEBACK and not independent:
             confidence = _LOWER[confidence]
         return replace(
             blocked,
@@ -94,6 +107,8 @@ class BlameTally:
             share=round(min(1.0, blocked_s / observed_s), 3) if observed_s else None,
             samples=samples,
             confidence=confidence,
+            kernel_agrees=None if agreed == disagreed else agreed > disagreed,
+            evidence=_evidence(self._calls[leading], disagrees=disagreed > agreed),
         )
 
     def other_calls(self, blocked: Blocked) -> tuple[tuple[Look, float], ...]:
@@ -171,6 +186,13 @@ class BlameTally:
             stack=look.stack,
             rule=look.rule,
         )
+
+
+def _evidence(tally: _CallTally, *, disagrees: bool) -> tuple[str, ...]:
+    """The kernel's side of the wait, in words; where it speaks against the stack, that is said."""
+    if disagrees:
+        return (f"this speaks against it: {tally.objection}",) if tally.objection else ()
+    return (tally.look.kernel_note,) if tally.look.kernel_note else ()
 
 
 def _dominant_path(weights: dict[_CallKey, float]) -> tuple[tuple[str, ...], float]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gtdiag.analysis.blame import BlameTally
+from gtdiag.analysis.kernel_alone import read_kernel_alone
 from gtdiag.analysis.lives import Death, MasterLife, WorkerLife
 from gtdiag.analysis.look import LookEvidence, LookReader
 from gtdiag.analysis.master_startup import MasterStartup, is_loading
@@ -29,6 +30,7 @@ class PendingLook:
     at: datetime | None
     threads_seen: bool = False
     suspended_seen: bool = False
+    kernel_seen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,6 +404,7 @@ class Fold:
         life = self._life_of(event) or self._master_looked_at(event)
         if life is not None:
             self._pending_look(life, event, "threads_seen").threads_seen = True
+            life.seen_inside = True
             life.threads = event.threads
             life.kernel_function = event.wchan or life.kernel_function
 
@@ -409,6 +412,7 @@ class Fold:
         life = self._life_of(event) or self._master_looked_at(event)
         if life is not None:
             self._pending_look(life, event, "suspended_seen").suspended_seen = True
+            life.seen_inside = True
             life.suspended = event.suspended
             life.unread = event.problems
 
@@ -436,7 +440,10 @@ class Fold:
     def _on_sockets(self, event: events.SocketSample) -> None:
         life = self._life_of(event) or self._master_looked_at(event)
         if life is not None:
+            self._pending_look(life, event, "kernel_seen").kernel_seen = True
             life.connections = event.connections
+            life.waits = event.waits
+            life.received.add(event.connections)
 
     def _finish_look(self, life: WorkerLife | MasterStartup) -> None:
         pending = self._pending.pop(id(life), None)
@@ -447,13 +454,21 @@ class Fold:
             if not is_loading(life.threads, life.suspended):
                 return
             life.loading_at = pending.at
-        look = self._looks.read_look(
+        inside = pending.threads_seen or pending.suspended_seen
+        if life.seen_inside and not inside:
+            return  # the rest of a look whose other parts were counted already
+        read = self._looks.read_look if inside else read_kernel_alone
+        look = read(
             LookEvidence(
                 threads=life.threads if pending.threads_seen else (),
                 suspended=life.suspended if pending.suspended_seen else (),
                 connections=life.connections,
                 kernel_function=life.kernel_function,
                 in_startup=life.in_startup,
+                stale=isinstance(life, WorkerLife) and _is_stale(life),
+                waits=life.waits,
+                received_before=life.received.before(),
+                cpu_percent=life.cpu_percent,
             )
         )
         life.tally.add(look, pending.at)
@@ -503,6 +518,14 @@ _SAMPLES = (
     events.SocketSample,
     events.ProcessSample,
 )
+
+
+def _is_stale(life: WorkerLife) -> bool:
+    """Whether the last heartbeat is older than any idle worker's."""
+    timeout_s = life.master.timeout_s if life.master else None
+    if life.heartbeat_age_s is None or not timeout_s:
+        return False
+    return life.heartbeat_age_s > threshold("stale_share_of_timeout") * timeout_s
 
 
 def _within(one: datetime | None, other: datetime | None, threshold_name: str) -> bool:

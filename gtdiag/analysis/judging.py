@@ -457,6 +457,7 @@ class Judge:
         if blocked is not None and blocked.how is not How.LOG_TRACEBACK:
             where = blocked.call or blocked.library_call or "the same call"
             lines.append(f"{count_of(blocked.samples, 'look')} saw it in {where}")
+            lines.extend(blocked.evidence)
             for look, seconds in life.tally.other_calls(blocked)[:3]:
                 where = look.call or look.library_call or look.category.value
                 lines.append(f"besides, {seconds_in_words(seconds)} in {where} ({look.category.value})")

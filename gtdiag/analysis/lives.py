@@ -8,9 +8,10 @@ from datetime import datetime
 from gtdiag.analysis.blame import BlameTally
 from gtdiag.analysis.look import Look
 from gtdiag.analysis.master_startup import MasterStartup
+from gtdiag.analysis.peer_condition import ReceivedBytes
 from gtdiag.analysis.requests import RequestTally
 from gtdiag.model.report import Blocked, Request
-from gtdiag.model.stacks import Connection, SuspendedCode, ThreadStack
+from gtdiag.model.stacks import Connection, KernelWait, SuspendedCode, ThreadStack
 
 _MAX_SIGNALS = 64
 _MAX_EVIDENCE = 24
@@ -113,6 +114,10 @@ class WorkerLife:
     unread: tuple[str, ...] = ()
     """What the latest look could not read of the suspended code."""
     connections: tuple[Connection, ...] = ()
+    waits: tuple[KernelWait, ...] = ()
+    received: ReceivedBytes = field(default_factory=ReceivedBytes)
+    seen_inside: bool = False
+    """Whether its stacks or its suspended code were ever seen: from then on the kernel's side alone says nothing."""
     tally: BlameTally = field(default_factory=BlameTally)
     startup_blocked: Blocked | None = None
     """What held the start-up, kept when the worker went on after all."""

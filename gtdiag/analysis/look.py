@@ -6,19 +6,21 @@ matters; if that waits for a thread, the pool thread. Then the catalog gives the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from gtdiag.analysis.kernel_side import JoinedWait, KernelEvidence, find_wait, join_wait, kind_of_wait
 from gtdiag.analysis.ownership import CodeOwnership, OwnedFrame
+from gtdiag.analysis.peer_condition import Condition
 from gtdiag.model.report import Category, Confidence, How, Owner, StackFrame, WaitingOn
-from gtdiag.model.stacks import Connection, Frame, SuspendedCode, ThreadStack
+from gtdiag.model.stacks import Connection, Frame, KernelWait, SuspendedCode, ThreadStack
 from gtdiag.rules.catalog import Catalog, Level, Rule, read_catalog
 from gtdiag.rules.categories import WAITING_CATEGORIES
-from gtdiag.rules.frameworks import is_event_loop_module
-from gtdiag.rules.services import match_kernel_wait, match_service
+from gtdiag.rules.frameworks import is_event_loop_module, waits_for_own_pool
+from gtdiag.rules.services import match_service
 
 _IMPORT_MODULES = ("importlib", "zipimport")
-_CATEGORY_BY_KERNEL_WAIT = {
+CATEGORY_BY_KERNEL_WAIT = {
     "sleep": Category.SLEEP,
     "lock": Category.LOCK,
     "child": Category.SUBPROCESS,
@@ -71,17 +73,28 @@ class Look:
     confidence: Confidence
     in_event_loop: bool = False
     coroutine: str | None = None
+    kernel_agrees: bool | None = None
+    kernel_note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LookEvidence:
-    """What was seen of one worker at one moment."""
+    """What was seen of one worker at one moment. `stale`: its heartbeat is older than an idle worker's ever is."""
 
     threads: tuple[ThreadStack, ...] = ()
     suspended: tuple[SuspendedCode, ...] = ()
     connections: tuple[Connection, ...] = ()
     kernel_function: str | None = None
     in_startup: bool = False
+    stale: bool = False
+    waits: tuple[KernelWait, ...] = ()
+    received_before: Mapping[int, int] = field(default_factory=dict)
+    cpu_percent: float | None = None
+
+    @property
+    def kernel(self) -> KernelEvidence:
+        """The kernel's part of it."""
+        return KernelEvidence(self.waits, self.connections, self.received_before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +128,7 @@ class LookReader:
             frames,
             evidence,
             how=How.THREAD,
+            wait=find_wait(evidence.waits, main.native_thread_id),
             active=main.active,
             in_event_loop=_is_inside_event_loop(frames),
             sure=Confidence.HIGH,
@@ -160,7 +174,15 @@ class LookReader:
             threaded = self._read_pool_thread(evidence, outside + frames)
             if threaded is not None:
                 return threaded
-        return self._conclude(outside + frames, evidence, how=how, active=False, in_event_loop=False, sure=sure)
+        return self._conclude(
+            outside + frames,
+            evidence,
+            how=how,
+            wait=find_wait(evidence.waits, None),
+            active=False,
+            in_event_loop=False,
+            sure=sure,
+        )
 
     def _read_pool_thread(self, evidence: LookEvidence, waiting: tuple[OwnedFrame, ...]) -> Look | None:
         """The pool thread that runs the call an awaiting function handed over (run_in_executor, to_thread)."""
@@ -178,6 +200,7 @@ class LookReader:
             waiting + work,
             evidence,
             how=How.EXECUTOR,
+            wait=find_wait(evidence.waits, thread.native_thread_id) if thread.native_thread_id else None,
             active=thread.active,
             in_event_loop=False,
             sure=Confidence.HIGH if len(busy) == 1 and not perhaps_greenlet else Confidence.MEDIUM,
@@ -189,16 +212,20 @@ class LookReader:
         evidence: LookEvidence,
         *,
         how: How,
+        wait: KernelWait | None = None,
         active: bool,
         in_event_loop: bool,
         sure: Confidence,
     ) -> Look | None:
         app_index = max((i for i, f in enumerate(frames) if f.owner is Owner.APP), default=None)
         below = frames[app_index + 1 :] if app_index is not None else frames
-        classified = self._classify(frames, app_index, below, evidence, how, active)
+        classified = self._classify(frames, app_index, below, evidence, wait, how, active)
         if classified is None:
             return None
+        joined = _join(classified, below, evidence, wait)
         confidence = _lower(sure, classified.confidence)
+        if not joined.sure:
+            confidence = _lower(confidence, Confidence.MEDIUM)
         app = frames[app_index].frame if app_index is not None else None
         return Look(
             category=classified.category,
@@ -208,13 +235,15 @@ class LookReader:
             path=tuple(f.frame.function for f in frames if f.owner is Owner.APP),
             library=classified.library,
             library_call=classified.library_call,
-            waiting_on=_waiting_on(classified, evidence),
+            waiting_on=joined.waiting_on,
             how=how,
             stack=_stack_of(frames),
             rule=classified.rule,
             confidence=confidence,
             in_event_loop=in_event_loop and classified.category in WAITING_CATEGORIES,
             coroutine=_innermost_coroutine(frames, evidence.suspended) if in_event_loop else None,
+            kernel_agrees=joined.agrees,
+            kernel_note=joined.note,
         )
 
     def _classify(
@@ -223,6 +252,7 @@ class LookReader:
         app_index: int | None,
         below: tuple[OwnedFrame, ...],
         evidence: LookEvidence,
+        wait: KernelWait | None,
         how: How,
         active: bool,
     ) -> _Classified | None:
@@ -237,7 +267,7 @@ class LookReader:
         by_source = _classify_by_source(frames[-1], below)
         if by_source is not None:
             return by_source
-        return _classify_by_kernel(evidence, below, how, active)
+        return _classify_by_kernel(evidence, wait, below, how, active)
 
     def _classify_by_rule(self, below: tuple[OwnedFrame, ...], named_by: tuple[OwnedFrame, ...]) -> _Classified | None:
         """The first library rule from the application inwards; overrides win anywhere, primitives only if alone."""
@@ -302,8 +332,10 @@ def _classify_by_source(innermost: OwnedFrame, below: tuple[OwnedFrame, ...]) ->
     return None
 
 
-def _classify_by_kernel(evidence: LookEvidence, below: tuple[OwnedFrame, ...], how: How, active: bool) -> _Classified:
-    """No library has a rule: what the thread does for the kernel, and whom its only open connection leads to."""
+def _classify_by_kernel(
+    evidence: LookEvidence, wait: KernelWait | None, below: tuple[OwnedFrame, ...], how: How, active: bool
+) -> _Classified:
+    """No library has a rule: what the thread does for the kernel, and whom its connection leads to."""
     entry = next((f for f in below if f.package), None)
     library = entry.package if entry else None
     library_call = entry.frame.function if entry else None
@@ -312,49 +344,50 @@ def _classify_by_kernel(evidence: LookEvidence, below: tuple[OwnedFrame, ...], h
         return _Classified(Category.UNKNOWN, library, library_call, "unknown", None, Confidence.MEDIUM)
     if active:
         return _Classified(Category.CPU, library, library_call, "cpu", "cpu.running", Confidence.HIGH)
-    wait = match_kernel_wait(evidence.kernel_function) if how is How.THREAD else None
-    if wait in ("sleep", "child", "file_lock", "disk"):
+    own_thread = how in (How.THREAD, How.EXECUTOR)
+    kind = kind_of_wait(wait, evidence.kernel_function if how is How.THREAD else None) if own_thread else None
+    if kind in ("sleep", "child", "file_lock", "disk"):
         return _Classified(
-            _CATEGORY_BY_KERNEL_WAIT[wait],
+            CATEGORY_BY_KERNEL_WAIT[kind],
             library,
             library_call,
-            wait,
-            f"kernel.{wait}",
+            kind,
+            f"kernel.{kind}",
             # A thread asleep, or waiting for its child or a file lock, is just that; "disk" may be a pipe or a page.
-            Confidence.MEDIUM if wait == "disk" else Confidence.HIGH,
+            Confidence.MEDIUM if kind == "disk" else Confidence.HIGH,
         )
-    if wait in ("socket", "poll") or how is not How.THREAD:
-        peer = _only_peer(evidence.connections)
-        service = match_service(peer.peer) if peer else None
+    if kind == "pipe" and wait is not None and any(d.process for d in wait.descriptors):
+        return _Classified(Category.SUBPROCESS, library, library_call, "child", "kernel.pipe", Confidence.MEDIUM)
+    if kind in ("socket", "poll") or not own_thread:
+        joined = join_wait("socket", Category.UNKNOWN, wait if own_thread else None, evidence.kernel)
+        service = match_service(joined.waiting_on.peer) if joined.sure and joined.agrees is not False else None
         if service is not None:
             return _Classified(
                 service.category, library, library_call, "socket", f"port.{service.name}", Confidence.MEDIUM
             )
-        if wait == "socket":
+        if kind == "socket" or (joined.agrees and joined.waiting_on.kind == "socket"):
             return _Classified(Category.NETWORK, library, library_call, "socket", "kernel.socket", Confidence.MEDIUM)
-    if wait == "lock":
+    if kind == "lock":
         # A futex is a lock, and also how C libraries with threads of their own wait: a lead, not a proof.
         return _Classified(Category.LOCK, library, library_call, "lock", "kernel.lock", Confidence.LOW)
     return _Classified(Category.UNKNOWN, library, library_call, "unknown", None, Confidence.LOW)
 
 
-def _only_peer(connections: Sequence[Connection]) -> Connection | None:
-    outgoing = [c for c in connections if c.outgoing and c.peer and c.family != "unix"]
-    connecting = [c for c in outgoing if c.state == "SYN_SENT"]
-    candidates = connecting or outgoing
-    return candidates[0] if len({c.peer for c in candidates}) == 1 else None
-
-
-def _waiting_on(classified: _Classified, evidence: LookEvidence) -> WaitingOn:
-    if classified.waits != "socket":
-        return WaitingOn(_KERNEL_KIND.get(classified.waits, classified.waits))
-    outgoing = [c for c in evidence.connections if c.outgoing and c.peer and c.family != "unix"]
-    fitting = [c for c in outgoing if (s := match_service(c.peer)) is not None and s.category is classified.category]
-    peer = _only_peer(fitting) or _only_peer(outgoing)
-    if peer is None:
-        return WaitingOn("socket")
-    service = match_service(peer.peer)
-    return WaitingOn("socket", peer.peer, peer.state, service.name if service else None)
+def _join(
+    classified: _Classified, below: tuple[OwnedFrame, ...], evidence: LookEvidence, wait: KernelWait | None
+) -> JoinedWait:
+    """What is waited for, by the stack and by the kernel."""
+    kind = _KERNEL_KIND.get(classified.waits, classified.waits)
+    if kind == "socket" and waits_for_own_pool([(f.module, f.frame.function) for f in below]):
+        joined = join_wait("lock", classified.category, wait, KernelEvidence(evidence.waits))
+        return replace(joined, waiting_on=replace(joined.waiting_on, condition=Condition.OWN_POOL.value))
+    joined = join_wait(kind, classified.category, wait, evidence.kernel)
+    service = match_service(joined.waiting_on.peer) if joined.agrees else None
+    if service is not None and service.category not in (classified.category, Category.HTTP, Category.NETWORK):
+        # Web ports carry everything; another service's own port is a second witness that says something else.
+        note = f"{joined.note}, the port of {service.name}" if joined.note else None
+        return replace(joined, agrees=False, note=note)
+    return joined
 
 
 def _stack_of(frames: Sequence[OwnedFrame]) -> tuple[StackFrame, ...]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from gtdiag.analysis.blame import BlameTally
+from gtdiag.analysis.peer_condition import ReceivedBytes
 from gtdiag.analysis.wording import count_of, describe_blocked, seconds_in_words
 from gtdiag.model.report import Blocked, Confidence, Incident, IncidentKind, KilledBy, Phase
-from gtdiag.model.stacks import Connection, Frame, SuspendedCode, ThreadStack
+from gtdiag.model.stacks import Connection, Frame, KernelWait, SuspendedCode, ThreadStack
 
 _ARBITER_FILE = "gunicorn/arbiter.py"
 _LOADING = "setup"
@@ -30,6 +31,10 @@ class MasterStartup:
     unread: tuple[str, ...] = ()
     connections: tuple[Connection, ...] = ()
     kernel_function: str | None = None
+    waits: tuple[KernelWait, ...] = ()
+    received: ReceivedBytes = field(default_factory=ReceivedBytes)
+    seen_inside: bool = False
+    cpu_percent: float | None = None
     tally: BlameTally = field(default_factory=BlameTally)
     looked_at: datetime | None = None
     loading_at: datetime | None = None

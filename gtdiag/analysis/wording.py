@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gtdiag.model.report import Blocked, Category, How
+from gtdiag.model.report import Blocked, Category, How, WaitingOn
+from gtdiag.rules.condition_words import describe_condition, describe_peer
 
 _WHAT = {
     Category.DATABASE: "a database call",
@@ -54,12 +55,25 @@ def name_call(blocked: Blocked) -> str:
 
 
 def describe_wait(blocked: Blocked) -> str:
-    """What the call waits for: "database: asyncpg connect to 10.0.3.7:5432, ESTABLISHED"."""
+    """What the call waits for: "database: asyncpg connect to 10.0.3.7:5432, TCP connected, 0 bytes back"."""
     words = [part for part in (blocked.library, _last_name(blocked.library_call)) if part]
-    text = blocked.category.value + (": " + " ".join(words) if words else "")
-    waiting = blocked.waiting_on
-    if waiting is not None and waiting.peer:
-        text += f" to {waiting.peer}" + (f", {waiting.state}" if waiting.state else "")
+    return blocked.category.value + (": " + " ".join(words) if words else "") + _describe_other_end(blocked.waiting_on)
+
+
+def _describe_other_end(waiting: WaitingOn | None) -> str:
+    """ " to 10.0.3.7:5432, SYN_SENT", " on /run/app.lock", ", waiting for the process ffmpeg"."""
+    if waiting is None:
+        return ""
+    text = ""
+    if waiting.peer:
+        text += f" to {describe_peer(waiting)}"
+    elif waiting.file:
+        text += f" on {waiting.file}"
+    if waiting.process_name:
+        text += f", waiting for the process {waiting.process_name}"
+    condition = describe_condition(waiting)
+    if condition and (waiting.peer or waiting.condition):
+        text += f", {condition}"
     return text
 
 
@@ -68,7 +82,9 @@ def _last_name(qualified: str | None) -> str | None:
 
 
 def describe_blocked(blocked: Blocked) -> str:
-    """The call and what it waits for: "verify_migrations (database: asyncpg connect to 10.0.3.7:5432, ESTABLISHED)"."""
+    """The call and what it waits for: "verify_migrations (database: asyncpg connect to 10.0.3.7:5432, SYN_SENT)"."""
+    if blocked.call is None and blocked.library is None:
+        return name_call(blocked) + _describe_other_end(blocked.waiting_on)
     wait = describe_wait(blocked)
     return name_call(blocked) + (f" ({wait})" if wait != Category.UNKNOWN.value else "")
 

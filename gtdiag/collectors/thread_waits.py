@@ -8,9 +8,9 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from gtdiag.collectors.descriptors import read_descriptor, read_epoll_targets
-from gtdiag.gunicorn.proc_files import parse_stat
-from gtdiag.model.stacks import KernelWait, WaitedDescriptor
+from gtdiag.collectors.descriptors import read_descriptor, read_epoll_targets, read_peer_process
+from gtdiag.gunicorn.proc_files import parse_stat, read_children
+from gtdiag.model.stacks import KernelWait, PeerProcess, WaitedDescriptor
 from gtdiag.rules.system_calls import SystemCall, match_system_call
 
 MAX_THREADS = 48
@@ -20,6 +20,8 @@ MAX_POLL_ENTRIES = 4096
 MAX_SELECT_DESCRIPTORS = 65536
 POLL_ENTRY = struct.Struct("=ihh")
 WORD_BYTES = 8
+WAIT_FOR_PID = 1
+"""P_PID of waitid(2)."""
 POLL_READ, POLL_WRITE = 0x1, 0x4
 """POLLIN and POLLOUT of poll(2), the same bits as EPOLLIN and EPOLLOUT."""
 
@@ -101,7 +103,23 @@ def _read_thread(pid: int, tid: int, machine: str, read_memory: ReadMemory) -> K
     call = match_system_call(machine, line.number) if line else None
     if line is None or call is None:
         return wait
-    return replace(wait, system_call=call.name, descriptors=_descriptors(pid, line, call, read_memory))
+    return replace(
+        wait,
+        system_call=call.name,
+        descriptors=_descriptors(pid, line, call, read_memory),
+        process=_awaited_child(pid, line, call.name),
+    )
+
+
+def _awaited_child(pid: int, line: SystemCallLine, name: str) -> PeerProcess | None:
+    """The child that wait4(2) or waitid(2) names, or the only one there is."""
+    if name not in ("wait4", "waitid"):
+        return None
+    named = line.arguments[0] if name == "wait4" else line.arguments[1] if line.arguments[0] == WAIT_FOR_PID else 0
+    children = read_children(pid)
+    if named & 0xFFFFFFFF in children:
+        return read_peer_process(named & 0xFFFFFFFF)
+    return read_peer_process(children[0]) if len(children) == 1 else None
 
 
 def _descriptors(

@@ -132,13 +132,31 @@ class StackFrame:
 class WaitingOn:
     """What the kernel or the interpreter says the call waits for.
 
-    `kind`: socket, dns, lock, file_lock, child, sleep, disk, cpu, event_loop or unknown.
+    `kind`: socket, dns, lock, file_lock, child, pipe, sleep, disk, cpu, event_loop or unknown.
+    `condition`: how the peer is: unreachable, connecting, mute (connected, not a byte came back), silent (answered
+    before), slow (moving), closed_by_peer, not_reading, unread (its answer has not been read), not_connected, or
+    own_pool (no peer: all connections of the caller's own pool are in use).
+    `process_*`: who is at the other end of a pipe or unix socket, or the child; `file`: what is read, or locked.
+    `bytes_sent`, `bytes_received`, `last_*_s` (seconds before the look) and `retransmits` are the kernel's figures of
+    the connection; `last_received_s` counts from the connect where nothing was received.
     """
 
     kind: str
     peer: str | None = None
     state: str | None = None
     service: str | None = None
+    condition: str | None = None
+    peer_name: str | None = None
+    process_name: str | None = None
+    process_pid: int | None = None
+    system_call: str | None = None
+    file: str | None = None
+    bytes_sent: int | None = None
+    bytes_received: int | None = None
+    last_sent_s: float | None = None
+    last_received_s: float | None = None
+    retransmits: int | None = None
+    next_retransmit_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +184,10 @@ class Blocked:
     how: How
     stack: tuple[StackFrame, ...]
     rule: str | None = None
+    kernel_agrees: bool | None = None
+    """Whether the kernel shows the wait that the stack says; None where it does not tell."""
+    evidence: tuple[str, ...] = ()
+    """What supports it, and what speaks against it, in words."""
 
 
 @dataclass(frozen=True, slots=True)

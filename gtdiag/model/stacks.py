@@ -106,7 +106,8 @@ class KernelWait:
     """What one thread does as the kernel sees it (proc(5): task/TID/stat, wchan, syscall).
 
     `state`: the one-letter state (R runs, S sleeps, D sleeps for a disk); `function`: the kernel function it sleeps in;
-    `system_call`: its name, None where it runs or may not be read (it needs the right to ptrace).
+    `system_call`: its name, None where it runs or may not be read (it needs the right to ptrace). `process`: the child
+    whose end it waits for (wait4, waitid).
     """
 
     native_thread_id: int
@@ -114,6 +115,7 @@ class KernelWait:
     function: str | None = None
     system_call: str | None = None
     descriptors: tuple[WaitedDescriptor, ...] = ()
+    process: PeerProcess | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from gtdiag.model.report import (
     Worker,
     WorkerEnd,
 )
+from gtdiag.rules.condition_words import describe_condition, describe_figures, describe_peer
 
 _STDLIB_FOLDER = re.compile(r"^.*/lib/python3\.\d+/(?=.)")
 
@@ -173,12 +174,22 @@ def say_waiting(waiting: WaitingOn | None) -> str:
         return ""
     text = waiting.kind.replace("_", " ")
     if waiting.peer:
-        text += f" {waiting.peer}"
+        text += f" {describe_peer(waiting)}"
     if waiting.service:
         text += f" ({waiting.service})"
-    if waiting.state:
-        text += f", {waiting.state}"
-    return text
+    if waiting.file:
+        text += f" {waiting.file}"
+    if waiting.process_name:
+        text += f", process {waiting.process_name} (pid {waiting.process_pid})"
+    condition = describe_condition(waiting)
+    return f"{text}, {condition}" if condition else text
+
+
+def say_figures(waits: Iterable[WaitingOn | None]) -> str:
+    """Return the kernel's figures of the connection; of several workers', of the one that is silent the longest."""
+    known = [waiting for waiting in waits if waiting is not None]
+    longest = max(known, key=lambda waiting: waiting.last_received_s or 0.0, default=None)
+    return describe_figures(longest) if longest is not None else ""
 
 
 def say_call_name(blocked: Blocked) -> str:

@@ -157,6 +157,7 @@ def _write_blame(page: TextPage, group: IncidentGroup) -> None:
         page.field("library call", phrases.say_library(blocked))
     waits = dict.fromkeys(phrases.say_waiting(blame.waiting_on) for blame in blames)
     page.field("waiting on", "; ".join(wait for wait in list(waits)[:4] if wait))
+    page.field("traffic", phrases.say_figures(blame.waiting_on for blame in blames))
     page.field("for", _say_duration(blames))
     page.field("seen in", phrases.HOW_SEEN[blocked.how])
     page.field("confidence", phrases.CONFIDENCES[blocked.confidence], style=_STYLE_OF_CONFIDENCE[blocked.confidence])

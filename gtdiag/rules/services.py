@@ -1,4 +1,4 @@
-"""Names for well-known ports, and what the kernel functions a thread sleeps in mean: the data of `services.toml`."""
+"""Names for well-known ports and sockets, and the meaning of the kernel functions of waits: data of `services.toml`."""
 
 from __future__ import annotations
 
@@ -31,8 +31,16 @@ def _kernel_waits() -> tuple[tuple[str, str], ...]:
     return tuple(sorted(entries, key=lambda entry: -len(entry[0])))  # the longest prefix decides
 
 
+@cache
+def _unix_services() -> tuple[tuple[str, Service], ...]:
+    entries = read_toml("services.toml")["unix_sockets"].items()
+    return tuple((part, Service(entry["service"], Category(entry["category"]))) for part, entry in entries)
+
+
 def match_service(peer: str | None) -> Service | None:
-    """The service of a peer ("10.0.3.7:5432") by its port; None for a port that is not well known."""
+    """The service of a peer by its port ("10.0.3.7:5432") or its path; None for one that is not well known."""
+    if peer and peer.startswith(("/", "@")):
+        return next((service for part, service in _unix_services() if part in peer), None)
     port = (peer or "").rpartition(":")[2]
     return _services().get(int(port)) if port.isdecimal() else None
 

@@ -131,5 +131,7 @@ def test_services_by_port() -> None:
     assert service is not None and service.name == "postgresql"
     assert match_service("[::1]:6379") is not None
     assert match_service("10.0.0.5:50000") is None
-    assert match_service("/run/postgresql/.s.PGSQL.5432") is None
+    unix = match_service("/run/postgresql/.s.PGSQL.5432")
+    assert unix is not None and unix.name == "postgresql"
+    assert match_service("/run/app/own.sock") is None
     assert match_service(None) is None
