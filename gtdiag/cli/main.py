@@ -19,6 +19,7 @@ COMMANDS = {
     "watch": CommandEntry("gtdiag.cli.watch:watch", "Watch a running master and report what its workers hang in."),
     "snapshot": CommandEntry("gtdiag.cli.snapshot:snapshot", "One look: what every worker is doing right now."),
     "analyze": CommandEntry("gtdiag.cli.analyze:analyze", "The same report from saved logs or from a recording."),
+    "compare": CommandEntry("gtdiag.cli.compare:compare", "Two logs or recordings side by side: did the fix work?"),
     "ps": CommandEntry("gtdiag.cli.ps:ps", "List the gunicorn masters on this host."),
     "doctor": CommandEntry(
         "gtdiag.cli.doctor:doctor", "What can and cannot be observed here, and what would change it."

@@ -16,7 +16,12 @@ from gtdiag.renderers.escaping import escape_text
 _DECIMALS = 3
 """Milliseconds and permille are finer than anything that is measured."""
 
-SCHEMA_FILES = {"report": "report.schema.json", "ps": "ps.schema.json", "doctor": "doctor.schema.json"}
+SCHEMA_FILES = {
+    "report": "report.schema.json",
+    "ps": "ps.schema.json",
+    "doctor": "doctor.schema.json",
+    "compare": "compare.schema.json",
+}
 
 
 def render_json(report: Report) -> str:
@@ -26,7 +31,7 @@ def render_json(report: Report) -> str:
 
 
 def read_schema(name: str = "report") -> str:
-    """Return the published JSON Schema of a document ("report", "ps", "doctor") as text."""
+    """Return the published JSON Schema of a document ("report", "ps", "doctor", "compare") as text."""
     return (
         resources.files("gtdiag.renderers").joinpath("schema").joinpath(SCHEMA_FILES[name]).read_text(encoding="utf-8")
     )

@@ -45,11 +45,12 @@ def test_every_option_can_be_set_by_its_variable(
 ) -> None:
     typed = max(option.opts, key=len)
     variable = f"GTDIAG_{command.upper()}_{typed[2:].upper().replace('-', '_')}"
-    text, value = VALUES.get(typed, ("oom_kill" if typed == "--fail-on" else "10m", None))
+    kinds = "better" if command == "compare" else "oom_kill"
+    text, value = VALUES.get(typed, (kinds if typed == "--fail-on" else "10m", None))
     parent = click.Context(cli, info_name="gtdiag", auto_envvar_prefix="GTDIAG")
     loaded = cli.get_command(parent, command)
     assert loaded is not None
-    arguments = ["file"] if command == "analyze" else []
+    arguments = {"analyze": ["file"], "compare": ["before", "after"]}.get(command, [])
     unset = loaded.make_context(command, list(arguments), parent=parent).params[option.name or ""]
     monkeypatch.setenv(variable, text)
     found = loaded.make_context(command, list(arguments), parent=parent).params[option.name or ""]

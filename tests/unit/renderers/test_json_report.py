@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from gtdiag.model import comparison
 from gtdiag.model import report as model
 from gtdiag.renderers.json_report import SCHEMA_FILES, read_schema, render_json
 from gtdiag.renderers.ps import MasterRow
@@ -48,18 +49,21 @@ def test_a_report_that_lacks_what_the_interface_promises_is_not_valid() -> None:
 
 
 DATACLASSES = [c for c in vars(model).values() if dataclasses.is_dataclass(c) and isinstance(c, type)]
+COMPARED = [c for c in vars(comparison).values() if dataclasses.is_dataclass(c) and isinstance(c, type)]
 
 
 def definitions(cls: type) -> dict[str, Any]:
     if cls is model.Report:
         return schema_of("report")
-    document = "ps" if cls is MasterRow else "report"
+    if cls is comparison.Comparison:
+        return schema_of("compare")
+    document = "ps" if cls is MasterRow else "compare" if cls in COMPARED else "report"
     definition = schema_of(document)["$defs"][snake(cls.__name__)]
     assert isinstance(definition, dict)
     return definition
 
 
-@pytest.mark.parametrize("cls", [*DATACLASSES, MasterRow])
+@pytest.mark.parametrize("cls", [*DATACLASSES, MasterRow, *COMPARED])
 def test_every_field_of_the_model_is_in_the_schema_with_its_meaning_and_its_type(cls: type) -> None:
     properties = definitions(cls)["properties"]
     hints = typing.get_type_hints(cls)
