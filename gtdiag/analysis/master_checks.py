@@ -40,6 +40,17 @@ def judge_vm_read(master: MasterFacts) -> Judgement:
     return _of_all(master, lambda process: process.vm_read, "may be read that way")
 
 
+def judge_system_calls(master: MasterFacts) -> Judgement:
+    """Whether the system call that a worker is in, with its arguments, could be read."""
+    return _of_all(master, lambda process: process.system_calls, "show their system call")
+
+
+def judge_traffic(master: MasterFacts) -> Judgement:
+    """Whether the kernel tells what went over a connection."""
+    traffic = master.place.traffic
+    return ok("the kernel's socket diagnostics answer") if traffic.ok else missing(traffic.why, traffic.hint)
+
+
 def judge_heartbeat(master: MasterFacts) -> Judgement:
     """Of how many workers the heartbeat file can be read."""
     count = len(master.workers)
@@ -136,16 +147,14 @@ def judge_pid_namespace(master: MasterFacts) -> Judgement:
 
 
 def judge_time_namespace(master: MasterFacts) -> Judgement:
-    """Whether heartbeats are on the clock that gtdiag reads."""
+    """Whether heartbeats are on the clock that gtdiag reads; an offset that is known is allowed for."""
     offset_s = master.place.clock_offset_s
     if offset_s is None:
         return unknown("its namespace may not be looked at")
     if abs(offset_s) < CLOCKS_AGREE_S:
         return ok("its monotonic clock is that of gtdiag")
-    said = f"its monotonic clock is {abs(offset_s):.0f} s {'ahead of' if offset_s > 0 else 'behind'} gtdiag's"
-    if master.version is not None and _major(master.version) < FIRST_SILENT_MAJOR:
-        return ok(f"{said}; gunicorn {master.version} beats on the wall clock")
-    return limited(said)
+    where = "ahead of" if offset_s > 0 else "behind"
+    return ok(f"another one: its monotonic clock is {abs(offset_s):.0f} s {where} gtdiag's, which is allowed for")
 
 
 def judge_mount_namespace(master: MasterFacts) -> Judgement:

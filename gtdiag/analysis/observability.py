@@ -26,6 +26,8 @@ MASTER_JUDGES: Mapping[str, Callable[[MasterFacts], Judgement | None]] = {
     "gunicorn": master_checks.judge_gunicorn,
     "worker_memory": master_checks.judge_worker_memory,
     "vm_read": master_checks.judge_vm_read,
+    "system_calls": master_checks.judge_system_calls,
+    "traffic": master_checks.judge_traffic,
     "heartbeat": master_checks.judge_heartbeat,
     "dumpable": master_checks.judge_dumpable,
     "interpreter": master_checks.judge_interpreter,

@@ -26,6 +26,6 @@ def read_heartbeat(file: HeartbeatFile, clock: Clock, version_major: int | None)
         ctime_s=stat.st_ctime,
         mode=stat.st_mode,
         wall_now_s=clock.now().timestamp(),
-        monotonic_now_s=clock.monotonic(),
+        monotonic_now_s=clock.monotonic() + file.clock_offset_s,
         version_major=version_major,
     )

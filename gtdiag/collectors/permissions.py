@@ -22,7 +22,7 @@ class Obstacle:
 def explain_ptrace_denial(pid: int, master_pid: int | None = None) -> Obstacle:
     """Say what keeps this user from reading the memory of `pid` (ptrace(2), "Ptrace access mode checking")."""
     own_user, own_capable = os.geteuid(), _has_ptrace_capability()
-    owner = _user_of(pid)
+    owner = read_user(pid)
     rerun = f"sudo gtdiag watch {master_pid or pid}"
     if own_capable:
         return Obstacle(
@@ -44,11 +44,13 @@ def explain_ptrace_denial(pid: int, master_pid: int | None = None) -> Obstacle:
             why=f"Yama allows only parents to do that (kernel.yama.ptrace_scope is {scope})",
             hint=f"{rerun}    # or, until the next boot: sudo sysctl kernel.yama.ptrace_scope=0",
         )
-    return Obstacle(
-        why="the kernel protects it: it changed its user after its start, made itself undumpable (PR_SET_DUMPABLE), or "
-        "has capabilities that gtdiag lacks",
-        hint=rerun,
-    )
+    if is_dumpable(pid) is False:
+        why = "it is not dumpable (it changed its user after its start, or asked for that with prctl)"
+    elif is_more_capable(pid):
+        why = "it has capabilities that gtdiag lacks"
+    else:
+        why = "it changed its user after its start, is not dumpable, or is kept from others by a security module"
+    return Obstacle(why=f"the kernel protects it: {why}", hint=rerun)
 
 
 def read_yama_scope() -> int | None:
@@ -59,14 +61,34 @@ def read_yama_scope() -> int | None:
         return None
 
 
+def read_user(pid: int) -> int | None:
+    """The effective user id of a process, None where it cannot be read."""
+    users = (_status_field(str(pid), "Uid:") or "").split()
+    return int(users[1]) if len(users) > 1 else None
+
+
+def is_dumpable(pid: int) -> bool | None:
+    """The files of a process that is not dumpable belong to root (proc(5)); where it runs as root, nothing shows."""
+    user = read_user(pid)
+    if not user:
+        return None
+    try:
+        return os.stat(f"/proc/{pid}/environ").st_uid == user  # noqa: PTH116
+    except OSError:
+        return None
+
+
+def is_more_capable(pid: int) -> bool | None:
+    """Without CAP_SYS_PTRACE the kernel wants the caller's capabilities to cover the other's (ptrace(2))."""
+    theirs, mine = _status_field(str(pid), "CapPrm:"), _status_field("self", "CapPrm:")
+    if theirs is None or mine is None:
+        return None
+    return bool(int(theirs, 16) & ~int(mine, 16))
+
+
 def _has_ptrace_capability() -> bool:
     mask = _status_field("self", "CapEff:")
     return mask is not None and bool(int(mask.split()[0], 16) >> CAP_SYS_PTRACE & 1)
-
-
-def _user_of(pid: int) -> int | None:
-    users = _status_field(str(pid), "Uid:")
-    return int(users.split()[1]) if users else None
 
 
 def _status_field(pid: str, name: str) -> str | None:

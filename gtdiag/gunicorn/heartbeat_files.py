@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from gtdiag.gunicorn.proc_files import read_clock_offset_s
 
 PREFIX = "wgunicorn-"
 """The name gunicorn gives the file in every version; `--worker-tmp-dir` changes only the folder."""
@@ -13,7 +16,10 @@ DELETED = " (deleted)"
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatFile:
-    """One descriptor of a heartbeat file. `path` follows the link although the file has no name any more (proc(5))."""
+    """One descriptor of a heartbeat file. `path` follows the link although the file has no name any more (proc(5)).
+
+    `clock_offset_s`: how far the holder's monotonic clock, with which 22 and later beat, is ahead of the reader's.
+    """
 
     fd: int
     path: str
@@ -21,6 +27,7 @@ class HeartbeatFile:
     inode: int
     mtime_s: float
     ctime_s: float
+    clock_offset_s: float = 0.0
 
     @property
     def key(self) -> tuple[int, int]:
@@ -61,6 +68,8 @@ def read_heartbeat_files(pid: int) -> list[HeartbeatFile]:
                 ctime_s=stat.st_ctime,
             )
         )
+    if found and (offset_s := read_clock_offset_s(pid)):
+        return [dataclasses.replace(file, clock_offset_s=offset_s) for file in found]
     return found
 
 

@@ -60,6 +60,7 @@ class HostFacts:
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
     """One process of gunicorn's, and what may be read of it. `memory`: /proc/PID/mem; `vm_read`: process_vm_readv.
+    `system_calls`: /proc/PID/syscall.
 
     `dumpable` (prctl(2), PR_SET_DUMPABLE) is None where the kernel does not show it: for processes of root.
     `more_capable`: it holds a capability that gtdiag lacks.
@@ -72,6 +73,7 @@ class ProcessFacts:
     descriptors: Attempt
     memory: Attempt
     vm_read: Attempt
+    system_calls: Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class PlaceFacts:
     """Where the master runs, seen from gtdiag: True the same namespace, False another one, None not to be seen.
 
     `inner_pid`: the pid that the master knows itself by. `clock_offset_s`: its monotonic clock minus gtdiag's.
-    `root`: following /proc/PID/root; `sockets`: reading /proc/PID/net/tcp.
+    `root`: following /proc/PID/root; `sockets`: reading /proc/PID/net/tcp;
+    `traffic`: asking the kernel's socket diagnostics in its network namespace.
     """
 
     same_pids: bool | None
@@ -89,6 +92,7 @@ class PlaceFacts:
     root: Attempt
     same_network: bool | None
     sockets: Attempt
+    traffic: Attempt
 
 
 @dataclass(frozen=True, slots=True)

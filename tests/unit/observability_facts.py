@@ -22,7 +22,14 @@ YES = Attempt(True)
 
 def process(pid: int) -> ProcessFacts:
     return ProcessFacts(
-        pid=pid, user_id=33, dumpable=True, more_capable=False, descriptors=YES, memory=YES, vm_read=YES
+        pid=pid,
+        user_id=33,
+        dumpable=True,
+        more_capable=False,
+        descriptors=YES,
+        memory=YES,
+        vm_read=YES,
+        system_calls=YES,
     )
 
 
@@ -49,6 +56,7 @@ GOOD = ObservabilityFacts(
             root=YES,
             same_network=True,
             sockets=YES,
+            traffic=YES,
         ),
         log=LogFacts(shown="/var/log/gunicorn.log", followed=True),
         version="27.0.1",

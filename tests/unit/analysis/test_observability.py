@@ -64,6 +64,8 @@ w.memory=no                                                 | worker_memory   | 
 m.workers=()                                                | worker_memory   | ok      | no worker now
 m.workers=() p.memory=no                                    | worker_memory   | missing | not even the master
 w.vm_read=no                                                | vm_read         | missing | because
+w.system_calls=no                                           | system_calls    | missing | because
+m.place.traffic=no                                          | traffic         | missing | because
 m.heartbeats=1                                              | heartbeat       | limited | 1 of 2
 m.heartbeats=0 w.descriptors=no                             | heartbeat       | missing | because
 m.workers=()                                                | heartbeat       | unknown | no worker now
@@ -90,10 +92,8 @@ m.place.same_pids=None                                      | pid_namespace   | 
 m.place.same_pids=False m.place.inner_pid=1                 | pid_namespace   | ok      | itself as 1
 m.place.same_pids=False m.place.inner_pid=None              | pid_namespace   | limited | not shown
 m.place.clock_offset_s=None                                 | time_namespace  | unknown | may not
-m.place.clock_offset_s=90.0                                 | time_namespace  | limited | 90 s ahead
-m.place.clock_offset_s=-90.0                                | time_namespace  | limited | 90 s behind
-m.place.clock_offset_s=90.0 m.version='21.2.0'              | time_namespace  | ok      | wall clock
-m.place.clock_offset_s=90.0 m.version=None                  | time_namespace  | limited | 90 s ahead
+m.place.clock_offset_s=90.0                                 | time_namespace  | ok      | 90 s ahead
+m.place.clock_offset_s=-90.0                                | time_namespace  | ok      | 90 s behind
 m.place.same_mounts=False                                   | mount_namespace | ok      | /proc/PID/root
 m.place.same_mounts=None m.place.root=no                    | mount_namespace | limited | because
 m.place.same_network=False                                  | network         | ok      | another network namespace

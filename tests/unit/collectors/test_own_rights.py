@@ -1,4 +1,4 @@
-"""Masks, mount tables and clock offsets of /proc, as the kernel writes them."""
+"""Masks and mount tables of /proc, as the kernel writes them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import sys
 import pytest
 
 from gtdiag.collectors.own_rights import collect_own_facts, parse_capabilities, parse_hidepid
-from gtdiag.collectors.process_rights import parse_clock_offset
 
 
 @pytest.mark.parametrize(
@@ -43,20 +42,6 @@ PROC = "23 28 0:21 / /proc rw,nosuid,nodev,noexec,relatime shared:14 - proc proc
 )
 def test_hidepid(table: str, option: str | None) -> None:
     assert parse_hidepid(table) == option
-
-
-@pytest.mark.parametrize(
-    ("text", "offset_s"),
-    [
-        ("monotonic           0         0\nboottime            0         0\n", 0.0),
-        ("monotonic      -86400 500000000\nboottime            7         0\n", -86399.5),
-        ("boottime 7 0\n", None),
-        ("monotonic x y\n", None),
-        ("", None),
-    ],
-)
-def test_clock_offset(text: str, offset_s: float | None) -> None:
-    assert parse_clock_offset(text) == offset_s
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")

@@ -10,6 +10,7 @@ import pytest
 
 from gtdiag.gunicorn.proc_files import (
     CLOCK_TICKS_PER_S,
+    parse_clock_offset_s,
     parse_stat,
     read_arguments,
     read_children,
@@ -48,3 +49,17 @@ def test_this_process_and_its_child() -> None:
     with pytest.raises(ProcessLookupError):
         read_children(child.pid)
     assert child.pid not in read_children(os.getpid())
+
+
+@pytest.mark.parametrize(
+    ("text", "offset_s"),
+    [
+        (b"monotonic           0         0\nboottime            0         0\n", 0.0),
+        (b"monotonic      -86400 500000000\nboottime            7         0\n", -86399.5),
+        (b"boottime 7 0\n", None),
+        (b"monotonic x y\n", None),
+        (b"", None),
+    ],
+)
+def test_clock_offset(text: bytes, offset_s: float | None) -> None:
+    assert parse_clock_offset_s(text) == offset_s
