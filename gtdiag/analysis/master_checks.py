@@ -48,7 +48,12 @@ def judge_system_calls(master: MasterFacts) -> Judgement:
 def judge_traffic(master: MasterFacts) -> Judgement:
     """Whether the kernel tells what went over a connection."""
     traffic = master.place.traffic
-    return ok("the kernel's socket diagnostics answer") if traffic.ok else missing(traffic.why, traffic.hint)
+    if not traffic.ok:
+        return missing(traffic.why, traffic.hint)
+    said = "the kernel's socket diagnostics answer"
+    if master.place.same_network is None:
+        return unknown(f"{said}, perhaps for another network namespace: which one it is in may not be looked at")
+    return ok(said)
 
 
 def judge_heartbeat(master: MasterFacts) -> Judgement:

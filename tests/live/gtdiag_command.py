@@ -12,12 +12,15 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+
+from tests.environments import REPOSITORY
 
 GTDIAG = (sys.executable, "-m", "gtdiag")
 if (_beside := Path(sys.executable).with_name("gtdiag")).exists():
@@ -90,3 +93,24 @@ def report_schema() -> dict[str, Any]:
     schema = json.loads(done.stdout)
     assert isinstance(schema, dict)
     return schema
+
+
+def as_module(python: Path | None = None) -> list[str]:
+    """The command gtdiag, run by a given interpreter."""
+    program = "from gtdiag.cli.main import main; main()"
+    return [os.fspath(python or sys.executable), "-c", program]
+
+
+def installation_without_py_spy(folder: Path) -> list[str]:
+    """gtdiag in an installation of its own that has everything but py-spy; its folder bin/ is where py-spy would be."""
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    subprocess.run([base, "-m", "venv", "--without-pip", os.fspath(folder)], check=True)
+    [site_packages] = folder.glob("lib/python*/site-packages")
+    (site_packages / "gtdiag.pth").write_text(f"{sysconfig.get_path('purelib')}\n{REPOSITORY}\n")
+    return as_module(folder / "bin" / "python")
+
+
+def path_without_py_spy() -> str:
+    """PATH without the folders that have a py-spy."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if not (Path(folder) / "py-spy").exists())

@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,8 +17,16 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.environments import NEWEST, REPOSITORY, Environment, standard_environment
-from tests.live.gtdiag_command import Done, finish, run_gtdiag, start_gtdiag
+from tests.environments import NEWEST, Environment, standard_environment
+from tests.live.gtdiag_command import (
+    Done,
+    as_module,
+    finish,
+    installation_without_py_spy,
+    path_without_py_spy,
+    run_gtdiag,
+    start_gtdiag,
+)
 from tests.live.gunicorn_process import GunicornProcess, kill_group, running_gunicorn
 from tests.live.servers import Address, mute_server
 
@@ -178,18 +185,7 @@ def assert_seen_without_ptrace(done: Done, pid: int) -> None:
 
 @pytest.fixture
 def without_py_spy(tmp_path: Path) -> list[str]:
-    """gtdiag in an installation of its own that has everything but py-spy; its folder bin/ is where py-spy would be."""
-    folder = tmp_path / "installation"
-    base = getattr(sys, "_base_executable", None) or sys.executable
-    subprocess.run([base, "-m", "venv", "--without-pip", os.fspath(folder)], check=True)
-    [site_packages] = folder.glob("lib/python*/site-packages")
-    (site_packages / "gtdiag.pth").write_text(f"{sysconfig.get_path('purelib')}\n{REPOSITORY}\n")
-    return as_module(folder / "bin" / "python")
-
-
-def path_without_py_spy() -> str:
-    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join(folder for folder in folders if not (Path(folder) / "py-spy").exists())
+    return installation_without_py_spy(tmp_path / "installation")
 
 
 def test_py_spy_is_missing(
@@ -258,12 +254,6 @@ def still_sleeps(pid: int) -> bool:
 
 
 # --- what the tests share
-
-
-def as_module(python: Path | None = None) -> list[str]:
-    """The command gtdiag, run by a given interpreter."""
-    program = "from gtdiag.cli.main import main; main()"
-    return [os.fspath(python or sys.executable), "-c", program]
 
 
 def hanging_import(environment: Environment, mute: Address, folder: Path, log: str = "stderr") -> Any:

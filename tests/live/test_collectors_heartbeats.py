@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
+import subprocess
 import threading
 import time
 import urllib.request
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gtdiag.collectors.clock import SystemClock
@@ -136,6 +140,33 @@ def test_uvicorn_worker(version: str, hangs: bool, tmp_path: Path) -> None:
             assert heartbeat.age_s >= 1.5
         else:
             assert wait_for_first_beat(worker).age_s < TIMEOUT_S / 2 + 1
+
+
+@pytest.mark.parametrize("offset_s", [100000, -60])
+@pytest.mark.parametrize("version", ["21.2.0", "27.0.1"])
+def test_in_another_time_namespace(version: str, offset_s: int, tmp_path: Path) -> None:
+    """A container may have a monotonic clock of its own, with which 22 and later beat: the ages stay right."""
+    unshare = ["unshare", "--time", "--monotonic", str(offset_s), "--fork", "--kill-child"]
+    if shutil.which("unshare") is None or subprocess.run([*unshare, "true"], capture_output=True).returncode != 0:
+        pytest.skip("this machine does not allow time namespaces (or has run for less than a minute)")
+    environment = standard_environment(version)
+    (tmp_path / "serves.py").write_text(SYNC_SERVES)
+    with running_gunicorn(
+        environment,
+        "serves:application",
+        folder=tmp_path,
+        timeout_s=TIMEOUT_S,
+        working_directory=tmp_path,
+        command=[*unshare, os.fspath(environment.gunicorn)],
+    ) as wrapper:
+        wrapper.wait_for_workers(1)
+        [master] = psutil.Process(wrapper.pid).children()
+        finder = WorkerFinder(master.pid)
+        end = time.monotonic() + DEADLINE_S
+        while not (workers := finder.find()):
+            assert time.monotonic() < end, wrapper.log_text()
+            time.sleep(0.02)
+        assert wait_for_first_beat(workers[0]).age_s < TIMEOUT_S / 2 + 1
 
 
 def fetch_and_give_up(url: str) -> None:

@@ -66,6 +66,7 @@ m.workers=() p.memory=no                                    | worker_memory   | 
 w.vm_read=no                                                | vm_read         | missing | because
 w.system_calls=no                                           | system_calls    | missing | because
 m.place.traffic=no                                          | traffic         | missing | because
+m.place.same_network=None                                    | traffic         | unknown | perhaps
 m.heartbeats=1                                              | heartbeat       | limited | 1 of 2
 m.heartbeats=0 w.descriptors=no                             | heartbeat       | missing | because
 m.workers=()                                                | heartbeat       | unknown | no worker now
