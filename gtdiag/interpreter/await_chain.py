@@ -152,13 +152,9 @@ class AwaitChainReader:
             frame.function in (function, function.rpartition(".")[2]) for function, _, _ in _WAITS_FOR_OTHERS
         )
 
-    def prepare_pools(self) -> None:
-        """Read now which calls thread pools run: the memory that was read so far is forgotten by it."""
-        self._pools.frames_of(0)
-
-    def is_call_in_a_pool(self, future: int) -> bool:
-        """Whether a thread of a pool runs the call that sets this very future."""
-        return bool(self._pools.frames_of(future)[0])
+    def futures_of_pools(self) -> frozenset[int]:
+        """The futures of calls that thread pools run now; the memory that was read so far is forgotten by it."""
+        return frozenset(future for future, (frames, _) in self._pools.calls().items() if frames)
 
     # The chain
 

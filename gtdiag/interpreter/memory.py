@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 
 from gtdiag.interpreter.errors import InterpreterGoneError, UnreadableMemoryError
 
@@ -17,8 +16,6 @@ PAGE_BYTES = 4096
 _PAGE_SHIFT = 12
 _MAX_CACHED_PAGES = 8192
 """32 MiB; 10,000 tasks of a real server fill about half of it."""
-_PAGES_BEFORE_READING_AHEAD, _PAGES_AHEAD = 256, 16
-_PAGES_AT_ONCE = 64
 _A_MOMENT_S = 0.0005
 """Between two rounds of reading again, so that they do not fall into step with a program that goes in circles."""
 _MAX_READ_BYTES = 16 * 1024 * 1024
@@ -34,25 +31,15 @@ _U32 = struct.Struct("<I")
 
 
 class _Pages(dict[int, bytes]):
-    """Pages by number; one that is not there yet is read, while `ahead` and there are many, its neighbours with it."""
+    """Pages by number; one that is not there yet is read. Reading neighbours ahead was measured to be slower."""
 
     def __init__(self, read: Callable[[int, int], bytes]) -> None:
         super().__init__()
         self._read = read
-        self.ahead = False
 
     def __missing__(self, number: int) -> bytes:
-        have = len(self)
-        if have >= _MAX_CACHED_PAGES:
+        if len(self) >= _MAX_CACHED_PAGES:
             self.clear()
-        elif self.ahead and have >= _PAGES_BEFORE_READING_AHEAD:
-            first = number & -_PAGES_AHEAD
-            with suppress(UnreadableMemoryError):
-                data = self._read(first << _PAGE_SHIFT, _PAGES_AHEAD << _PAGE_SHIFT)
-                for at in range(_PAGES_AHEAD):
-                    if first + at not in self:
-                        self[first + at] = data[at << _PAGE_SHIFT : (at + 1) << _PAGE_SHIFT]
-                return self[number]
         page = self[number] = self._read(number << _PAGE_SHIFT, PAGE_BYTES)
         return page
 
@@ -104,38 +91,23 @@ class ProcessMemory:
         the same again and again may show each page of a chain in a state that it had, but not in every order.
         """
         changed: dict[int, list[bytes]] = {}
-        runs = list(self._runs())
+        pages, descriptor = self.pages, self._fd
+        in_order = sorted(pages)
         for done in range(rounds):
             if done:
                 if not changed:
                     break
                 time.sleep(_A_MOMENT_S)
-            runs.reverse()
-            for numbers, expected in runs:
-                data = b""
-                with suppress(UnreadableMemoryError):
-                    data = self.read_fresh(numbers[0] << _PAGE_SHIFT, len(expected))
-                if data == expected:
-                    continue
-                for at, number in enumerate(numbers):
-                    page = data[at << _PAGE_SHIFT : (at + 1) << _PAGE_SHIFT]
-                    if not data:
-                        with suppress(UnreadableMemoryError):
-                            page = self.read_fresh(number << _PAGE_SHIFT, PAGE_BYTES)
-                    if page != self.pages[number]:
-                        changed.setdefault(number, []).append(page)
+            in_order.reverse()
+            for number in in_order:
+                try:
+                    page = os.pread(descriptor, PAGE_BYTES, number << _PAGE_SHIFT)
+                except OSError:
+                    page = b""
+                if page != pages[number]:
+                    changed.setdefault(number, []).append(page)
+            self.reads += len(in_order)
         return changed
-
-    def _runs(self) -> Iterator[tuple[range, bytes]]:
-        """The pages that were read, in runs of neighbours."""
-        numbers = sorted(self.pages)
-        at = 0
-        while at < len(numbers):
-            end = at + 1
-            while end < len(numbers) and end - at < _PAGES_AT_ONCE and numbers[end] == numbers[end - 1] + 1:
-                end += 1
-            yield range(numbers[at], numbers[end - 1] + 1), b"".join(self.pages[n] for n in numbers[at:end])
-            at = end
 
     def read(self, address: int, size: int) -> bytes:
         """Read through the cache; what does not fit in one or two pages is read directly."""

@@ -6,6 +6,7 @@ Starlette's `run_in_threadpool`): `WorkerThread.run` has the event loop's own fu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from gtdiag.interpreter.errors import InconsistentReadError
@@ -35,6 +36,10 @@ class PoolThreadReader:
 
     def frames_of(self, future: int) -> tuple[list[RawFrame], bool]:
         """The frames of the call that will set this future, outermost first, and whether they held still."""
+        return self.calls().get(future, ([], True))
+
+    def calls(self) -> Mapping[int, tuple[list[RawFrame], bool]]:
+        """Every call that a pool runs, by the future it will set; the same until the next look."""
         stacks = self._threads.stacks()
         if stacks is not self._stacks:  # a new look
             self._stacks = stacks
@@ -46,7 +51,7 @@ class PoolThreadReader:
                         while inner < len(stack) and self._is_pools_own(stack[inner]):
                             inner += 1
                         self._calls[run_by] = (stack[inner:], stable)
-        return self._calls.get(future, ([], True))
+        return self._calls
 
     def _future_run_by(self, raw: RawFrame) -> int | None:
         with suppress(InconsistentReadError):

@@ -24,9 +24,8 @@ _MAX_PAGES = 6000
 """Fewer than the memory keeps: what a chain was made of must still be there when it is confirmed."""
 _ROUNDS = 4
 """Of reading a busy process again; a process that stands still needs one."""
-_WRAPPED_AT = 16
 _OFFSET = PAGE_BYTES - 1
-_WORD = struct.Struct("<Q")
+_WORD, _TWO_WORDS = struct.Struct("<Q"), struct.Struct("<QQ")
 _NAME = struct.Struct("<8xQQQI")
 """Type, then for an int its tag and digit, for a str its length, hash and state."""
 _ONE_DIGIT, _DIGIT = 1 << 3, (1 << 30) - 1
@@ -83,6 +82,8 @@ class QuickChainReader:
         self._chains = chains
         layout = objects.layout
         self.usable = layout.task.c_tasks_known and layout.task.coro > 0
+        if layout.frame.kind != "embedded" and layout.generator.frame != OB_TYPE + 8:
+            self.usable = False
         if not self.usable:
             return
         task, frame, generator = layout.task, layout.frame, layout.generator
@@ -102,7 +103,6 @@ class QuickChainReader:
             *([(frame.stack_top, "i")] if frame.value_stack is not None else []),
         )
         self._has_depth = frame.value_stack is not None
-        self._frame_at = generator.frame
         self._future = _fields(
             (OB_TYPE, "Q"), (task.future_state, "i"), (task.future_callback0, "Q"), (task.future_callbacks, "Q")
         )
@@ -119,7 +119,7 @@ class QuickChainReader:
         self._type_names: dict[int, str] = {}
         self._memory.forget()
         try:
-            self._chains.prepare_pools()
+            self._in_pools = self._chains.futures_of_pools()
         except InconsistentReadError:
             result.unusual = tasks
             return result
@@ -134,11 +134,7 @@ class QuickChainReader:
             self._counts_slots,
             self._has_depth,
         )
-        self._memory.pages.ahead = True
-        try:
-            self._read_usual(tasks, deadline, result)
-        finally:
-            self._memory.pages.ahead = False
+        self._read_usual(tasks, deadline, result)
         return result
 
     def _read_usual(self, tasks: list[int], deadline: float, result: QuickChains) -> None:
@@ -190,7 +186,7 @@ class QuickChainReader:
     def _walk(self, task: int, links: list[int]) -> SuspendedCode | None:
         """A task's chain; None for one that is done. What it was made of is added to `links`: begin, end, ..."""
         pages, kinds, places, read, tag_bits, locals_at, embedded, counts_slots, has_depth = self._prepared
-        unpack_word = _WORD.unpack_from
+        unpack_word, unpack_two = _WORD.unpack_from, _TWO_WORDS.unpack_from
         unpack_task, unpack_frame = self._task.unpack.unpack_from, self._frame.unpack.unpack_from
         task_size, frame_size = self._task.size, self._frame.size
         of_type, of_state, of_coro, of_name = self._task.order
@@ -201,14 +197,15 @@ class QuickChainReader:
         name = ""
         waits_for_others = False
         current, kind = task, _TASK
+        # Where `current` has its type, and the word behind it: what a wrapper wraps, up to 3.10 a coroutine's frame.
+        at = second = 0
         for _ in range(_MAX_LINKS):
             offset = current & _OFFSET
             if kind == _GENERATOR:
                 holder = current
                 if not embedded:
-                    at = current + self._frame_at
-                    links += (current + OB_TYPE, at + 8)
-                    holder = unpack_word(pages[at >> 12], at & _OFFSET)[0]
+                    links += (at, at + 16)
+                    holder = second
                     offset = holder & _OFFSET
                 if offset + frame_size <= PAGE_BYTES:
                     fields = unpack_frame(pages[holder >> 12], offset)
@@ -242,9 +239,8 @@ class QuickChainReader:
                             raise _UnusualError
                     following &= ~tag_bits
             elif kind == _WRAPPER:
-                at = current + _WRAPPED_AT
-                following = unpack_word(pages[at >> 12], at & _OFFSET)[0]
-                links += (at, at + 8)
+                following = second
+                links += (at, at + 16)
             elif kind == _TASK:
                 if offset + task_size <= PAGE_BYTES:
                     fields = unpack_task(pages[current >> 12], offset)
@@ -273,7 +269,10 @@ class QuickChainReader:
                 raise _UnusualError
             current = following
             at = current + OB_TYPE
-            type_address = unpack_word(pages[at >> 12], at & _OFFSET)[0]
+            if at & _OFFSET <= PAGE_BYTES - 16:
+                type_address, second = unpack_two(pages[at >> 12], at & _OFFSET)
+            else:
+                type_address, second = unpack_two(read(at, 16))
             kind = kinds.get(type_address) or self._kind_of(type_address)
             if kind == _OTHER:
                 raise _UnusualError
@@ -301,7 +300,7 @@ class QuickChainReader:
             values = fields.unpack.unpack(self._memory.read(address, fields.size))
         of_type, of_state, of_first, of_more = fields.order
         if not values[of_state]:
-            if waits_for_others or self._chains.is_call_in_a_pool(address):
+            if waits_for_others or address in self._in_pools:
                 raise _UnusualError
             if values[of_more] and self._type_name(values[of_more]) != "NoneType":
                 raise _UnusualError
@@ -309,7 +308,7 @@ class QuickChainReader:
                 raise _UnusualError
         elif not 0 <= values[of_state] <= 2:
             raise _UnusualError
-        return self._objects.type_at(values[of_type]).name
+        return self._type_names.get(values[of_type]) or self._name_of_type(values[of_type])
 
     def _is_frame(self, address: int) -> bool:
         return not address & 7 and self._type_name(address) == _FRAME
@@ -319,17 +318,18 @@ class QuickChainReader:
         type_address = (
             self._memory.u64(at) if at & 7 else _WORD.unpack_from(self._memory.pages[at >> 12], at & _OFFSET)[0]
         )
-        name = self._type_names.get(type_address)
-        if name is None:
-            name = self._type_names[type_address] = self._objects.type_at(type_address).name
+        return self._type_names.get(type_address) or self._name_of_type(type_address)
+
+    def _name_of_type(self, type_address: int) -> str:
+        name = self._type_names[type_address] = self._objects.type_at(type_address).name
         return name
 
     def _name(self, address: int) -> str:
         """A task's name; 3.12 and later keep the number of an unnamed one only."""
         offset = address & _OFFSET
         if offset + _NAME.size <= PAGE_BYTES:
-            _, size, value, state = _NAME.unpack_from(self._memory.pages[address >> 12], offset)
-            kind = self._type_name(address)
+            of_type, size, value, state = _NAME.unpack_from(self._memory.pages[address >> 12], offset)
+            kind = self._type_names.get(of_type) or self._name_of_type(of_type)
             if kind == "int" and size == _ONE_DIGIT and self._int_format == "tag":
                 return f"Task-{value & _DIGIT}"
             if kind == "str" and state & _ASCII == _ASCII and 0 < size <= _LONGEST_NAME:
