@@ -11,7 +11,7 @@ from gtdiag.analysis.blame import BlameTally
 from gtdiag.analysis.kernel_alone import read_kernel_alone
 from gtdiag.analysis.lives import Death, MasterLife, WorkerLife
 from gtdiag.analysis.look import LookEvidence, LookReader
-from gtdiag.analysis.master_startup import MasterStartup, is_loading
+from gtdiag.analysis.master_startup import MasterStartup, startup_step
 from gtdiag.analysis.ordering import SecondBuffer
 from gtdiag.analysis.ownership import CodeOwnership
 from gtdiag.analysis.population import Population
@@ -451,9 +451,10 @@ class Fold:
             return
         if isinstance(life, MasterStartup):
             life.looked_at = pending.at
-            if not is_loading(life.threads, life.suspended):
+            step = startup_step(life.threads, life.suspended)
+            if step is None:
                 return
-            life.loading_at = pending.at
+            life.step, life.step_at = step, pending.at
         inside = pending.threads_seen or pending.suspended_seen
         if life.seen_inside and not inside:
             return  # the rest of a look whose other parts were counted already

@@ -8,7 +8,7 @@ from datetime import datetime
 from gtdiag.analysis.blame import BlameTally
 from gtdiag.analysis.fold import Observation
 from gtdiag.analysis.lives import MasterLife, WorkerLife
-from gtdiag.analysis.master_startup import BLIND_WATCH_S, MasterLoading
+from gtdiag.analysis.master_startup import BLIND_WATCH_S, MasterLoading, MasterStep
 from gtdiag.analysis.wording import count_of, describe_blocked, seconds_in_words
 from gtdiag.model.report import (
     Blocked,
@@ -112,24 +112,25 @@ class Judge:
         return self._nothing(life, end)
 
     def judge_master(self, master: MasterLife) -> MasterLoading | None:
-        """How long the master has been loading the application; None where it has not been seen to."""
+        """How long the master has been loading the application, or in a hook; None where it has not been seen to."""
         startup, started_at = master.startup, master.process_started_at
         if started_at is None:
             return None
-        seen_at = startup.loading_at
+        seen_at = startup.step_at
         if seen_at is None and startup.looked_at is None and startup.over_at is None and master.preload:
             # Nobody could look into it. It has no worker and was told to load the application first.
             seen_at = self._observation.last_at if self._had_no_worker_all_along(master) else None
         if seen_at is None:
             return None
         return MasterLoading(
+            step=startup.step or MasterStep.LOADING,
             pid=master.pid,
             seconds=round((seen_at - started_at).total_seconds(), 3),
             timeout_s=self.effective_timeout_s(master) or threshold("default_timeout_s"),
             blocked=startup.tally.conclude(seen_at),
             started_at=started_at,
             over_at=startup.over_at,
-            looked_into=startup.loading_at is not None,
+            looked_into=startup.step_at is not None,
         )
 
     def _had_no_worker_all_along(self, master: MasterLife) -> bool:

@@ -1,10 +1,11 @@
-"""A master that loads the application itself (`--preload`) to its incident, or to a word on how far it is.
+"""A master that loads the application itself (`--preload`), or hangs in a server hook, to its incident or a word on it.
 
 No worker exists before it is done, so nothing beats, nothing is timed out, and nothing is logged.
 """
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,14 +13,30 @@ from gtdiag.analysis.blame import BlameTally
 from gtdiag.analysis.peer_condition import ReceivedBytes
 from gtdiag.analysis.wording import count_of, describe_blocked, seconds_in_words
 from gtdiag.model.report import Blocked, Confidence, Incident, IncidentKind, KilledBy, Phase
-from gtdiag.model.stacks import Connection, Frame, KernelWait, SuspendedCode, ThreadStack
+from gtdiag.model.stacks import Connection, KernelWait, SuspendedCode, ThreadStack
 
-_ARBITER_FILE = "gunicorn/arbiter.py"
+_GUNICORN = "gunicorn/"
+_ARBITER_FILE = f"{_GUNICORN}arbiter.py"
 _LOADING = "setup"
 """`Arbiter.setup` loads the application where `preload_app` is set, in 19 to 27; it is over before `Arbiter.run`."""
 _RUNNING = "run"
+_CALLS_HOOKS = ("start", "spawn_worker")
+"""`Arbiter.start` calls `on_starting` and `when_ready`, `Arbiter.spawn_worker` calls `pre_fork`, in 19 to 27."""
 BLIND_WATCH_S = 5.0
 """A master that nobody can look into must have been without workers for so long before anything is said of it."""
+
+
+class MasterStep(enum.Enum):
+    """What a master does before it has workers, in words."""
+
+    LOADING = "loading the application"
+    HOOK = "in a server hook"
+
+
+_WAITED_FOR = {
+    MasterStep.LOADING: "no worker starts before that is done (--preload)",
+    MasterStep.HOOK: "no worker starts before the hook returns (on_starting, when_ready, pre_fork)",
+}
 
 
 @dataclass(slots=True)
@@ -37,8 +54,9 @@ class MasterStartup:
     cpu_percent: float | None = None
     tally: BlameTally = field(default_factory=BlameTally)
     looked_at: datetime | None = None
-    loading_at: datetime | None = None
-    """When it was last seen loading the application."""
+    step: MasterStep | None = None
+    step_at: datetime | None = None
+    """When it was last seen in its step: loading the application, or in a hook."""
     over_at: datetime | None = None
 
     in_startup: bool = True
@@ -46,8 +64,9 @@ class MasterStartup:
 
 @dataclass(frozen=True, slots=True)
 class MasterLoading:
-    """How long a master has been loading the application, and in what it is blocked."""
+    """How long a master has been loading the application, or been in a server hook, and in what it is blocked."""
 
+    step: MasterStep
     pid: int | None
     seconds: float
     timeout_s: float
@@ -63,14 +82,14 @@ class MasterLoading:
 
     def sentence(self) -> str:
         """What an SRE needs to know."""
-        words = f"master {self.pid} has been loading the application for {seconds_in_words(self.seconds)}"
+        words = f"master {self.pid} has been {self.step.value} for {seconds_in_words(self.seconds)}"
         if self.overdue:
             words += f" (time-out {seconds_in_words(self.timeout_s)})"
         if self.blocked is not None:
             words += f", blocked in {describe_blocked(self.blocked)}"
         elif not self.looked_into:
             words += "; the evidence here does not show in what"
-        return words + "; no worker starts before that is done (--preload)"
+        return f"{words}; {_WAITED_FOR[self.step]}"
 
     @property
     def confidence(self) -> Confidence:
@@ -101,11 +120,14 @@ class MasterLoading:
         )
 
 
-def is_loading(threads: tuple[ThreadStack, ...], suspended: tuple[SuspendedCode, ...]) -> bool:
-    """Whether the master is inside `Arbiter.setup`; under gevent that is on the stack of its main greenlet."""
-    stacks = [thread.frames for thread in threads if thread.main] + [code.frames for code in suspended]
-    return any(_has(frames, _LOADING) and not _has(frames, _RUNNING) for frames in stacks)
-
-
-def _has(frames: tuple[Frame, ...], function: str) -> bool:
-    return any(frame.function.rpartition(".")[2] == function and frame.file.endswith(_ARBITER_FILE) for frame in frames)
+def startup_step(threads: tuple[ThreadStack, ...], suspended: tuple[SuspendedCode, ...]) -> MasterStep | None:
+    """What a master without workers is in; under gevent that is on the stack of its main greenlet."""
+    for frames in [thread.frames for thread in threads if thread.main] + [code.frames for code in suspended]:
+        own = [place for place, frame in enumerate(frames) if frame.file.endswith(_ARBITER_FILE)]
+        functions = [frames[place].function.rpartition(".")[2] for place in own]
+        if _LOADING in functions and _RUNNING not in functions:
+            return MasterStep.LOADING
+        below = frames[own[-1] + 1 :] if own else ()
+        if below and functions[-1] in _CALLS_HOOKS and _GUNICORN not in below[0].file:
+            return MasterStep.HOOK
+    return None

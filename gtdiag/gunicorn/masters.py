@@ -6,6 +6,7 @@ descriptor tables may not be read, or where no worker is alive at the moment.
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 
 from gtdiag.errors import (
@@ -19,6 +20,7 @@ from gtdiag.gunicorn.command_line import GunicornCall, parse_gunicorn_call
 from gtdiag.gunicorn.heartbeat_files import read_heartbeat_files
 from gtdiag.gunicorn.proc_files import (
     read_arguments,
+    read_caught_signals,
     read_children,
     read_environment,
     read_parents,
@@ -27,6 +29,9 @@ from gtdiag.gunicorn.proc_files import (
 
 PID_OF_OLD_MASTER = "GUNICORN_PID"
 """The variable by which a re-executed master (USR2) is told of the old one: set to the old master's pid in 19 to 27."""
+
+_OF_A_MASTER = frozenset({signal.SIGHUP, signal.SIGUSR2})
+"""A master handles them (Arbiter.SIGNALS), each worker puts them back to the default (Worker.SIGNALS): 19 to 27."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +170,8 @@ def _proof(pid: int, *, has_children: bool) -> str | None:
         return None
     if call.role == "master":
         return "command line"
-    if not has_children and _holds_a_file(pid):
-        return None  # a worker whose master is gone
+    if not has_children and _holds_a_file(pid) and not _catches_a_masters_signals(pid):
+        return None  # a worker whose master is gone; a master that hangs in `pre_fork` holds its next worker's file
     parent = read_stat(pid).parent_pid
     parent_call = _call(parent) if parent > 0 else None
     if parent_call is None or parent_call.arguments != call.arguments:
@@ -222,6 +227,10 @@ def _holds_a_file(pid: int) -> bool:
         return bool(read_heartbeat_files(pid))
     except PermissionError:
         return False
+
+
+def _catches_a_masters_signals(pid: int) -> bool:
+    return read_caught_signals(pid).issuperset(_OF_A_MASTER)
 
 
 def _shares_a_file(pid: int, other: int) -> bool:

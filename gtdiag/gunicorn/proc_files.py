@@ -127,6 +127,18 @@ def parse_clock_offset_s(text: bytes) -> float | None:
     return None
 
 
+def read_caught_signals(pid: int) -> frozenset[int]:
+    """The numbers of the signals that a process has handlers for (SigCgt in /proc/PID/status, proc(5)).
+
+    Raises ProcessLookupError when the process is gone.
+    """
+    for line in _read(f"/proc/{pid}/status", pid).splitlines():
+        if line.startswith(b"SigCgt:"):
+            mask = int(line.split()[-1], 16)
+            return frozenset(bit + 1 for bit in range(mask.bit_length()) if mask >> bit & 1)
+    return frozenset()
+
+
 def read_parents() -> dict[int, int]:
     """Every process of the host and its parent."""
     parents: dict[int, int] = {}

@@ -57,6 +57,35 @@ def test_a_master_stuck_in_the_import(version: str, library: str, tmp_path: Path
 
 
 @each_version
+@pytest.mark.parametrize("hook", ["on_starting", "when_ready", "pre_fork"])
+def test_a_master_stuck_in_a_server_hook(version: str, hook: str, tmp_path: Path) -> None:
+    parameters = "server, worker" if hook == "pre_fork" else "server"
+    with mute_server() as server:
+        configuration = tmp_path / "hooks.conf.py"
+        configuration.write_text(
+            f"import urllib.request\n\n\ndef fetch_secrets():\n    urllib.request.urlopen('http://{server.peer}/secrets')\n"
+            f"\n\ndef {hook}({parameters}):\n    fetch_secrets()\n"
+        )
+        with running_gunicorn(
+            standard_environment(version),
+            "sync_startup:application",
+            folder=tmp_path,
+            timeout_s=4,
+            options=("--config", str(configuration)),
+        ) as gunicorn:
+            done = run_gtdiag("watch", str(gunicorn.pid), "--for", "7s", "--format", "json")
+    assert done.status == 1, done.stderr
+    report = done.report()
+    (incident,) = report["incidents"]
+    assert (incident["kind"], incident["phase"], incident["killed_by"]) == ("master_hang", "startup", "none")
+    blocked = incident["blocked"]
+    assert (blocked["call"], blocked["category"], blocked["path"]) == ("fetch_secrets", "http", [hook, "fetch_secrets"])
+    assert blocked["waiting_on"]["peer"] == server.peer
+    assert "in a server hook" in report["verdict"]["summary"]
+    assert "preload" not in report["verdict"]["summary"]
+
+
+@each_version
 def test_before_its_time_out_the_verdict_says_what_it_does(version: str, tmp_path: Path) -> None:
     with (
         mute_server() as server,

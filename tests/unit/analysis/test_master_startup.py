@@ -72,3 +72,38 @@ def test_one_glance_at_a_master_that_cannot_be_looked_into_says_nothing() -> Non
     report = story.report()
     assert report.incidents == ()
     assert "loading" not in report.verdict.summary
+
+
+def test_a_hook_that_does_not_return() -> None:
+    story = Story()
+    story.master(version="27.0.1", timeout_s=30)
+    story.master_process(at=0, preload=False)
+    arbiter = (
+        "gunicorn/app/base.py:Application.run",
+        "gunicorn/arbiter.py:Arbiter.run",
+        "gunicorn/arbiter.py:Arbiter.start",
+    )
+    for at in (20, 40):
+        story.looks_at_master(at, main_thread(*arbiter, "app:on_starting", "psycopg2/__init__.py:connect"))
+    story.ends(at=40)
+    (incident,) = story.report().incidents
+    assert incident.kind is IncidentKind.MASTER_HANG
+    assert incident.blocked is not None
+    assert incident.blocked.call == "on_starting"
+    assert "in a server hook for 40 s" in incident.summary
+    assert "preload" not in incident.summary
+
+
+def test_a_master_between_two_generations_of_workers_is_in_no_hook() -> None:
+    story = Story()
+    story.master(version="27.0.1", timeout_s=30)
+    story.master_process(at=0, preload=False)
+    arbiter = (
+        "gunicorn/app/base.py:Application.run",
+        "gunicorn/arbiter.py:Arbiter.run",
+        "gunicorn/arbiter.py:Arbiter.start",
+    )
+    for at in (20, 40):
+        story.looks_at_master(at, main_thread(*arbiter, "gunicorn/sock.py:create_sockets"))
+    story.ends(at=40)
+    assert story.report().incidents == ()
