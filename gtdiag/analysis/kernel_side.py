@@ -226,7 +226,8 @@ def _note(wait: KernelWait | None, connection: Connection | None = None) -> str 
     """One line of evidence: "the kernel shows it in recvfrom on descriptor 9, its connection to 10.0.3.7:5432"."""
     if wait is None or (wait.system_call is None and wait.function is None):
         return None
-    text = f"the kernel shows it in {wait.system_call or wait.function}"
+    # Compilers add suffixes to the names of kernel functions: poll_schedule_timeout.constprop.0.
+    text = f"the kernel shows it in {wait.system_call or (wait.function or '').partition('.')[0]}"
     direct = [descriptor for descriptor in wait.descriptors if not descriptor.through_epoll]
     if connection is not None and any(descriptor.fd == connection.fd for descriptor in direct):
         return f"{text} on descriptor {connection.fd}, its connection to {connection.peer}"

@@ -12,6 +12,7 @@ from gtdiag.model.report import (
     Confidence,
     Gap,
     GunicornFacts,
+    How,
     Incident,
     IncidentKind,
     KilledBy,
@@ -45,8 +46,17 @@ def draw_verdict(
         return _nothing_found(workers, gaps)
     sentences = _startup_sentences(incidents, patterns, workers, facts) or _incident_sentences(incidents)
     sentences += _other_sentences(incidents, patterns)
+    blames = [incident.blocked for incident in incidents if incident.blocked is not None]
+    if blames and all(blocked.how in (How.SOCKET, How.KERNEL) for blocked in blames):
+        sentences = [*sentences[:3], _which_function(gaps)]
     confidence = _confidence(incidents, patterns)
     return Verdict(" ".join(sentences[:4]), confidence, _remedies(incidents, patterns, facts))
+
+
+def _which_function(gaps: Sequence[Gap]) -> str:
+    """What a verdict from the kernel's side alone must say, and the command that would tell more."""
+    gap = next((gap for gap in gaps if gap.what in ("stacks", "suspended_code") and gap.hint), None)
+    return "Which function it is cannot be seen from here" + (f"; this would show it: {gap.hint}" if gap else ".")
 
 
 def _still_loading(loading: MasterLoading) -> Verdict:
@@ -60,13 +70,28 @@ def _nothing_found(workers: Sequence[Worker], gaps: Sequence[Gap]) -> Verdict:
     words = f"Nothing found: no time-out, hang, kill or failed boot among {count_of(len(workers), 'worker')}"
     if starting:
         words += f"; {starting} of {running} still starting up"
+    words += _at_this_moment(workers)
     unready = sum(1 for worker in workers if worker.startup_step in ("imported", "lifespan"))
     if unready and not starting:
         words += f"; but {unready} of {len(workers)} began their start-up and never got ready"
     blind = sorted({gap.what for gap in gaps})
     if blind:
         words += f". Not everything could be looked at ({', '.join(blind)}): see the gaps"
+    if {"heartbeat", "stacks"} <= set(blind):
+        # Neither the beat nor the stacks: a hang could not have been seen.
+        return Verdict(f"{words}. A hang that the log does not tell of would not have been seen.", Confidence.LOW)
     return Verdict(words + ".", Confidence.MEDIUM if blind or starting else Confidence.HIGH)
+
+
+def _at_this_moment(workers: Sequence[Worker]) -> str:
+    """What most of the workers that are in a call were in at the last look: "; 2 of 2 are now in load (http: ...)"."""
+    running = [worker for worker in workers if worker.end is WorkerEnd.RUNNING]
+    calls = Counter(describe_blocked(worker.blocked) for worker in running if worker.blocked is not None)
+    if not calls:
+        return ""
+    (call, number), *others = calls.most_common(2)
+    besides = ", others elsewhere" if others else ""
+    return f"; {number} of {len(running)} {'is' if number == 1 else 'are'} now in {call}{besides}"
 
 
 def _startup_sentences(

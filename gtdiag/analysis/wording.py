@@ -19,7 +19,7 @@ _WHAT = {
     Category.SUBPROCESS: "a child process",
     Category.SLEEP: "a sleep",
     Category.CPU: "computing",
-    Category.NETWORK: "a network peer",
+    Category.NETWORK: "a network call",
     Category.UNKNOWN: "a call of unknown kind",
 }
 

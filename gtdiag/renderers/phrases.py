@@ -194,6 +194,8 @@ def say_figures(waits: Iterable[WaitingOn | None]) -> str:
 
 def say_call_name(blocked: Blocked) -> str:
     """Return the application's call, or where there is none the library's."""
+    if blocked.call is None and blocked.how in (How.SOCKET, How.KERNEL):
+        return "a function that cannot be seen"
     return blocked.call or say_library(blocked) or "an unknown call"
 
 
