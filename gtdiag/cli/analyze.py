@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from gtdiag.cli.environment import describe_environment, option
 from gtdiag.cli.observation import Observation, conclude, fold
 from gtdiag.cli.parameter_types import moment
 from gtdiag.cli.report_options import ReportOptions, report_options
+from gtdiag.cli.standard_input import StandardInput
 from gtdiag.cli.time_window import keep_window
 from gtdiag.errors import ExitCode, UsageError
 from gtdiag.model.events import Event
@@ -52,7 +52,7 @@ def analyze(
 
     For postmortems and CI. FILE is a log of gunicorn 19 to 27, plain or as docker, kubectl, journald, syslog, Heroku
     or a JSON logger wrote it, compressed or not; `-` is standard input. Several files are read as one log. A recording
-    of `gtdiag watch --record` is recognised by itself.
+    of `gtdiag watch --record` is recognised by itself, on standard input too.
 
     \b
     Examples:
@@ -63,27 +63,31 @@ def analyze(
     """
     from gtdiag.recording.reader import is_recording
 
+    standard_input = StandardInput() if "-" in files else None
     recordings = [file for file in files if file != "-" and is_recording(file)]
+    if standard_input is not None and standard_input.holds_recording:
+        recordings.insert(0, standard_input.NAME)
     if not recordings:
-        return conclude(fold(_events_of_logs(files, since, until, timeout)), report_options)
+        return conclude(fold(_events_of_logs(files, standard_input, since, until, timeout)), report_options)
     if len(files) > 1:
         raise UsageError(f"{recordings[0]} is a recording; a recording is analyzed by itself", hint="give one FILE")
     if since is not None or until is not None or timeout is not None:
         raise UsageError("--since, --until and --timeout are for logs; a recording knows its times", hint="omit them")
-    return conclude(_read_again(recordings[0]), report_options)
+    return conclude(_read_again(recordings[0], standard_input), report_options)
 
 
-def _read_again(recording: str) -> Observation:
+def _read_again(recording: str, standard_input: StandardInput | None) -> Observation:
     """The report of the watch that made the recording; only its source says that it was read again."""
     from gtdiag.recording.reader import read_recording
 
-    observation = fold(read_recording(recording))
+    observation = fold(read_recording(recording, None if standard_input is None else standard_input.bytes))
     source = replace(observation.report.source, kind="recording", files=(recording,))
     return replace(observation, report=replace(observation.report, source=source))
 
 
 def _events_of_logs(
     files: tuple[str, ...],
+    standard_input: StandardInput | None,
     since: datetime | timedelta | None,
     until: datetime | timedelta | None,
     timeout_s: float | None,
@@ -94,7 +98,7 @@ def _events_of_logs(
     back_until = until if isinstance(until, timedelta) else None
     events = collect_log_events(
         files,
-        stdin=sys.stdin.buffer,
+        stdin=None if standard_input is None else standard_input.bytes,
         since=since if isinstance(since, datetime) else None,
         until=until if isinstance(until, datetime) else None,
         timeout_s=timeout_s,

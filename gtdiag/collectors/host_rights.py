@@ -49,7 +49,7 @@ def try_journal() -> Attempt:
         return Attempt(False, "journalctl is not installed", NO_JOURNAL_HINT)
     if not any(folder.is_dir() for folder in JOURNALS):
         return Attempt(False, "this system keeps no journal", NO_JOURNAL_HINT)
-    code, output, complaint = _run([program, "--dmesg", "--boot", "all", "--lines=1", "--quiet", "--no-pager"])
+    code, output, complaint = _run([program, "--dmesg", "--lines=1", "--quiet", "--no-pager"])
     if code == 0 and output.strip():
         return Attempt(True)
     why = complaint or "it holds no entry of the kernel's that this user may read"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import os
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from gtdiag.model import events
 from gtdiag.model.events import EVENT_CLASSES, CollectionGap, Event, WorkerBooted
 from gtdiag.model.identity import Origin, WorkerId
 from gtdiag.recording.codec import encode_event, parse_event
-from gtdiag.recording.reader import is_recording, read_recording
+from gtdiag.recording.reader import HEAD_BYTES, is_head_of_recording, is_recording, read_recording
 from gtdiag.recording.writer import RecordingWriter
 
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -86,6 +89,38 @@ def test_a_log_is_not_a_recording(tmp_path: Path) -> None:
     path.write_text("[2026-01-01 00:00:00 +0000] [1] [INFO] Starting gunicorn 27.0.1\n")
     assert not is_recording(str(path))
     assert not is_recording(str(tmp_path / "missing"))
+
+
+def test_a_recording_comes_from_a_stream_too_compressed_or_not(tmp_path: Path) -> None:
+    written = [booted(pid) for pid in range(2, 4000)]
+    plain = recorded(tmp_path / "a.jsonl", *written).read_bytes()
+    for data in (plain, gzip.compress(plain)):
+        assert is_head_of_recording(data[:HEAD_BYTES])
+        assert list(read_recording("standard input", io.BytesIO(data))) == written
+    (tmp_path / "a.gz").write_bytes(gzip.compress(plain))
+    assert is_recording(str(tmp_path / "a.gz"))
+
+
+def test_a_compressed_recording_that_is_cut_short_keeps_what_came_before(tmp_path: Path) -> None:
+    whole = recorded(tmp_path / "a.jsonl", *(booted(pid) for pid in range(2, 4000))).read_bytes()
+    (tmp_path / "a.gz").write_bytes(gzip.compress(whole)[:-4000])
+    seen = []
+    with pytest.raises(RecordingError, match="cut short"):
+        for event in read_recording(str(tmp_path / "a.gz")):
+            seen.append(event)
+    assert len(seen) > 10
+
+
+@pytest.mark.parametrize("head", [b"", b"\x1f\x8b", b"\x1f\x8bnonsense", b"{}", b"[1]", b'{"schema": 1}', b"\xff\n"])
+def test_other_bytes_are_no_recording(head: bytes) -> None:
+    assert not is_head_of_recording(head)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_read_from_to_find_out(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert not is_recording(str(pipe)), "opening it would wait for a writer"
 
 
 def test_a_recording_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
