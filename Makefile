@@ -13,7 +13,7 @@ PYTEST_OPTIONS ?= -n 2 --dist loadgroup
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format pytest bench scenarios fixtures interpreters environments clean find-python
+.PHONY: help demo test lint format pytest bench scenarios fixtures interpreters rules environments clean find-python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ interpreters: $(VENV)/installed-dev ## compare what is read of every CPython her
 
 scenarios: $(VENV)/installed-dev ## run the accuracy matrix on real gunicorn and real servers; writes docs/accuracy.md
 	$(BIN)/python -m tests.scenarios.matrix $(SCENARIOS_OPTIONS)
+
+rules: $(VENV)/installed-dev ## write the reference of rules and remedies, docs/rules.md, from the data
+	$(BIN)/python -m tests.rule_reference
 
 fixtures: $(VENV)/installed-dev ## make fixtures/logs again from real gunicorn runs (about five minutes)
 	$(BIN)/python -m fixtures.make_fixtures $(CASES)

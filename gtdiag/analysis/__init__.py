@@ -6,13 +6,15 @@ from gtdiag.analysis.fold import Fold
 from gtdiag.analysis.reporting import draw_report
 from gtdiag.model.events import Event
 from gtdiag.model.report import Report
+from gtdiag.rules.rule_set import RuleSet
 
 
 class Analysis:
     """Takes the events of one observation in order; gives a report at any time, live or at the end."""
 
-    def __init__(self) -> None:
-        self._fold = Fold()
+    def __init__(self, rules: RuleSet | None = None) -> None:
+        """`rules`: those to classify by; None: those that come with gtdiag."""
+        self._fold = Fold(rules)
 
     def add(self, event: Event) -> None:
         """Take the next event."""

@@ -17,6 +17,7 @@ from gtdiag.analysis.ownership import CodeOwnership
 from gtdiag.analysis.population import Population
 from gtdiag.model import events
 from gtdiag.model.report import Confidence, Gap, KernelOomRecord, Request
+from gtdiag.rules.rule_set import RuleSet, read_rule_set
 from gtdiag.rules.thresholds import threshold
 
 _MAX_GAPS = 100
@@ -68,11 +69,12 @@ class Observation:
 class Fold:
     """The state of an analysis: the population, what is known of the observation, looks not complete yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: RuleSet | None = None) -> None:
+        self.rules = rules or read_rule_set()
         self.population = Population()
         self.observation = Observation()
         self._ownership = CodeOwnership()
-        self._looks = LookReader(self._ownership)
+        self._looks = LookReader(self._ownership, self.rules.catalog)
         self._second = SecondBuffer()
         self._pending: dict[int, PendingLook] = {}
         self._handlers: dict[type[events.Event], Callable[[Any], None]] = {

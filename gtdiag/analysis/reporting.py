@@ -55,7 +55,7 @@ def draw_report(fold: Fold) -> Report:
         incidents=incidents,
         patterns=patterns,
         verdict=draw_verdict(
-            incidents, patterns, workers, facts, gaps, [one for one in loading if one.over_at is None]
+            incidents, patterns, workers, facts, gaps, [one for one in loading if one.over_at is None], fold.rules
         ),
         gaps=gaps,
         masters=masters,

@@ -24,7 +24,9 @@ from gtdiag.model.report import (
     Worker,
     WorkerEnd,
 )
-from gtdiag.rules.remedies import RemedyConditions, choose_remedies
+from gtdiag.rules.remedies import BlamedCall, RemedyConditions, choose_remedies
+from gtdiag.rules.remedy_text import RemedyFacts
+from gtdiag.rules.rule_set import RuleSet, read_rule_set
 from gtdiag.rules.thresholds import threshold
 
 _ORDER = list(Confidence)
@@ -38,6 +40,7 @@ def draw_verdict(
     facts: GunicornFacts,
     gaps: Sequence[Gap],
     loading: Sequence[MasterLoading] = (),
+    rules: RuleSet | None = None,
 ) -> Verdict:
     """The verdict of a whole report; `loading`: masters that are still loading the application themselves."""
     if not incidents and not patterns:
@@ -50,7 +53,7 @@ def draw_verdict(
     if blames and all(blocked.how in (How.SOCKET, How.KERNEL) for blocked in blames):
         sentences = [*sentences[:3], _which_function(gaps)]
     confidence = _confidence(incidents, patterns)
-    return Verdict(" ".join(sentences[:4]), confidence, _remedies(incidents, patterns, facts))
+    return Verdict(" ".join(sentences[:4]), confidence, _remedies(incidents, patterns, facts, rules or read_rule_set()))
 
 
 def _which_function(gaps: Sequence[Gap]) -> str:
@@ -250,7 +253,9 @@ def _confidence(incidents: Sequence[Incident], patterns: Sequence[Pattern]) -> C
     return max(leading + blames + unexplained, key=_ORDER.index, default=Confidence.HIGH)
 
 
-def _remedies(incidents: Sequence[Incident], patterns: Sequence[Pattern], facts: GunicornFacts) -> tuple[Remedy, ...]:
+def _remedies(
+    incidents: Sequence[Incident], patterns: Sequence[Pattern], facts: GunicornFacts, rules: RuleSet
+) -> tuple[Remedy, ...]:
     conditions = RemedyConditions(
         incidents=frozenset(i.kind.value for i in incidents),
         patterns=frozenset(p.kind.value for p in patterns),
@@ -260,6 +265,27 @@ def _remedies(incidents: Sequence[Incident], patterns: Sequence[Pattern], facts:
         killers=frozenset(i.killed_by.value for i in incidents),
         missing=frozenset({"blame"} if any(_lacks_blame(i) for i in incidents) else ()),
     )
-    blames = [i.blocked for i in incidents if i.blocked]
-    call = name_call(blames[0]) if blames else "the start-up"
-    return choose_remedies(conditions, call)
+    known_version = (facts.version or "").partition(".")[0].isdecimal()
+    return choose_remedies(
+        conditions,
+        [_blamed_call(incident.blocked, rules) for incident in incidents if incident.blocked],
+        RemedyFacts(
+            timeout_s=facts.timeout_s,
+            version=facts.version,
+            worker_class=facts.worker_class,
+            workers=facts.workers,
+            preload=facts.preload,
+            kills_in_startup=_kills_before_first_heartbeat(facts) if known_version else None,
+        ),
+        rules.remedies,
+    )
+
+
+def _blamed_call(blocked: Blocked, rules: RuleSet) -> BlamedCall:
+    rule = rules.catalog.find_rule(blocked.rule)
+    return BlamedCall(
+        category=blocked.category.value,
+        name=name_call(blocked),
+        peer=blocked.waiting_on.peer if blocked.waiting_on else None,
+        remedy=rule.remedy if rule else None,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,10 +13,14 @@ from gtdiag.cli.environment import describe_environment, option
 from gtdiag.cli.observation import Observation, conclude, fold
 from gtdiag.cli.parameter_types import moment
 from gtdiag.cli.report_options import ReportOptions, report_options
+from gtdiag.cli.rules_file import read_rules
 from gtdiag.cli.standard_input import StandardInput
 from gtdiag.cli.time_window import keep_window
 from gtdiag.errors import ExitCode, UsageError
 from gtdiag.model.events import Event
+
+if TYPE_CHECKING:
+    from gtdiag.rules.rule_set import RuleSet
 
 
 @click.command(
@@ -63,24 +68,25 @@ def analyze(
     """
     from gtdiag.recording.reader import is_recording
 
+    rules = read_rules(report_options.rules)
     standard_input = StandardInput() if "-" in files else None
     recordings = [file for file in files if file != "-" and is_recording(file)]
     if standard_input is not None and standard_input.holds_recording:
         recordings.insert(0, standard_input.NAME)
     if not recordings:
-        return conclude(fold(_events_of_logs(files, standard_input, since, until, timeout)), report_options)
+        return conclude(fold(_events_of_logs(files, standard_input, since, until, timeout), rules), report_options)
     if len(files) > 1:
         raise UsageError(f"{recordings[0]} is a recording; a recording is analyzed by itself", hint="give one FILE")
     if since is not None or until is not None or timeout is not None:
         raise UsageError("--since, --until and --timeout are for logs; a recording knows its times", hint="omit them")
-    return conclude(_read_again(recordings[0], standard_input), report_options)
+    return conclude(_read_again(recordings[0], standard_input, rules), report_options)
 
 
-def _read_again(recording: str, standard_input: StandardInput | None) -> Observation:
-    """The report of the watch that made the recording; only its source says that it was read again."""
+def _read_again(recording: str, standard_input: StandardInput | None, rules: RuleSet) -> Observation:
+    """The report of the watch that made the recording; with the same rules; only its source says it was read again."""
     from gtdiag.recording.reader import read_recording
 
-    observation = fold(read_recording(recording, None if standard_input is None else standard_input.bytes))
+    observation = fold(read_recording(recording, None if standard_input is None else standard_input.bytes), rules)
     source = replace(observation.report.source, kind="recording", files=(recording,))
     return replace(observation, report=replace(observation.report, source=source))
 

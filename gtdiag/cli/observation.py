@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gtdiag.cli.report_options import ReportOptions, deliver_report
 from gtdiag.errors import ExitCode, GtdiagError
 from gtdiag.model.events import CollectionGap, Event, ObservationEnded, ObservationStarted
 from gtdiag.model.report import Report
+
+if TYPE_CHECKING:
+    from gtdiag.rules.rule_set import RuleSet
 
 _SAY_NOTHING_OF_GUNICORN = (ObservationStarted, ObservationEnded, CollectionGap)
 
@@ -21,11 +25,11 @@ class Observation:
     error: GtdiagError | None = None
 
 
-def fold(events: Iterable[Event]) -> Observation:
+def fold(events: Iterable[Event], rules: RuleSet | None = None) -> Observation:
     """Read all events into a report. An error before anything of gunicorn's was seen is raised as it is."""
     from gtdiag.analysis import Analysis
 
-    analysis = Analysis()
+    analysis = Analysis(rules)
     collected = False
     try:
         for event in events:

@@ -31,6 +31,8 @@ class ReportOptions:
     fail_on: FailOn
     exit_zero: bool
     redact: bool
+    rules: str | None = None
+    """What `--rules` says; `gtdiag.cli.rules_file` reads it."""
 
 
 def report_options(command: Command) -> Command:
@@ -42,6 +44,7 @@ def report_options(command: Command) -> Command:
         fail_on: FailOn,
         exit_zero: bool,
         no_redact: bool,
+        rules: str | None,
         **others: Any,
     ) -> Any:
         options = ReportOptions(
@@ -50,6 +53,7 @@ def report_options(command: Command) -> Command:
             fail_on=fail_on,
             exit_zero=exit_zero,
             redact=not no_redact,
+            rules=rules,
         )
         return command(report_options=options, **others)
 
@@ -85,6 +89,12 @@ _OPTIONS = (
         "--no-redact",
         is_flag=True,
         help="Show query values of requests and passwords in connection strings; by default they read ***.",
+    ),
+    option(
+        "--rules",
+        metavar="FILE|none",
+        help="Rules of your own, before those of gtdiag (docs/rules.md); none: no others than those of gtdiag.  "
+        "[default: [tool.gtdiag] in the nearest pyproject.toml]",
     ),
 )
 

@@ -8,6 +8,7 @@ from gtdiag.cli.choose_master import choose_master, master_arguments
 from gtdiag.cli.environment import describe_environment
 from gtdiag.cli.observation import conclude, fold
 from gtdiag.cli.report_options import ReportOptions, report_options
+from gtdiag.cli.rules_file import read_rules
 from gtdiag.errors import ExitCode
 
 
@@ -32,8 +33,9 @@ def snapshot(pid: int | None, pidfile: str | None, report_options: ReportOptions
       gtdiag snapshot 1234 --format json
       gtdiag snapshot --pidfile /run/gunicorn.pid
     """
+    rules = read_rules(report_options.rules)
     master_pid = choose_master(pid, pidfile)
 
     from gtdiag.collectors.snapshot import collect_snapshot
 
-    return conclude(fold(collect_snapshot(master_pid, redact=report_options.redact)), report_options)
+    return conclude(fold(collect_snapshot(master_pid, redact=report_options.redact), rules), report_options)

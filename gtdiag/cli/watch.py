@@ -8,6 +8,7 @@ from gtdiag.cli.choose_master import choose_master, master_arguments
 from gtdiag.cli.environment import describe_environment, option
 from gtdiag.cli.parameter_types import duration, interval
 from gtdiag.cli.report_options import ReportOptions, report_options
+from gtdiag.cli.rules_file import read_rules
 from gtdiag.errors import ExitCode
 
 DEFAULT_INTERVAL_S = 1.0
@@ -81,6 +82,7 @@ def watch(
       gtdiag watch 1234 --until-incident --format json -o report.json
       kubectl logs -f POD | gtdiag watch 1234 --log -
     """
+    rules = read_rules(report_options.rules)
     master_pid = choose_master(pid, pidfile)
 
     from gtdiag.cli.watch_session import WatchPlan, run_watch
@@ -94,5 +96,6 @@ def watch(
         record=record,
         live=not no_live,
         json_events=json_events,
+        rules=rules,
     )
     return run_watch(plan, report_options)

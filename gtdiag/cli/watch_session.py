@@ -25,6 +25,7 @@ from gtdiag.model.events import CollectionGap, Event, ObservationStarted
 from gtdiag.recording.writer import RecordingWriter
 from gtdiag.renderers.redaction import redact_text
 from gtdiag.renderers.report_strings import map_strings
+from gtdiag.rules.rule_set import RuleSet
 
 REPORT_EVERY_S = 0.5
 """The view and --until-incident look at the analysis twice a second at most."""
@@ -45,6 +46,7 @@ class WatchPlan:
     record: str | None
     live: bool
     json_events: bool
+    rules: RuleSet | None = None
 
 
 def run_watch(plan: WatchPlan, options: ReportOptions) -> ExitCode:
@@ -141,7 +143,7 @@ class WatchSession:
         self._collector = collector
         self._view = view
         self._recorder = recorder
-        self._analysis = Analysis()
+        self._analysis = Analysis(plan.rules)
         self._stopping = False
         self._next_report_s = 0.0
 

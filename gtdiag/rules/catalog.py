@@ -34,7 +34,10 @@ class Level(str, enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of the catalog. `waits` is the kind of wait such a call usually is ("socket", "dns", "lock", ...)."""
+    """One rule of the catalog. `waits` is the kind of wait such a call usually is ("socket", "dns", "lock", ...).
+
+    `remedy`: the id of the remedy to show for a call that this rule classified, besides those chosen by the findings.
+    """
 
     id: str
     category: Category
@@ -44,13 +47,17 @@ class Rule:
     level: Level
     waits: str
     reason: str
+    remedy: str | None = None
 
 
 class Catalog:
     """Rules by module prefix, so that a look-up costs one dictionary access for each part of the module's name."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], first: Catalog | None = None) -> None:
+        """`first`: a catalog whose rules win over all of these, however specific they are (the user's own)."""
         self.rules = tuple(rules)
+        self._first = first
+        self._by_id = {rule.id: rule for rule in self.rules}
         self._by_module: dict[str, list[Rule]] = {}
         for rule in self.rules:
             for module in rule.modules:
@@ -58,7 +65,15 @@ class Catalog:
 
     def match_frame(self, module: str, function: str) -> Rule | None:
         """The most specific rule for a function (its last name) of a dotted module; None if no rule knows it."""
-        name = function.rpartition(".")[2]
+        found = self._first.match_frame(module, function) if self._first is not None else None
+        return found or self._match_own(module, function.rpartition(".")[2])
+
+    def find_rule(self, rule_id: str | None) -> Rule | None:
+        """The rule of this id; None where no rule has it."""
+        found = self._first.find_rule(rule_id) if self._first is not None else None
+        return found or self._by_id.get(rule_id or "")
+
+    def _match_own(self, module: str, name: str) -> Rule | None:
         prefix = module
         while prefix:
             for rule in self._by_module.get(prefix, ()):
@@ -81,6 +96,7 @@ def parse_rule(entry: dict[str, Any]) -> Rule:
         level=Level(entry.get("level", Level.LIBRARY.value)),
         waits=entry.get("waits", default_waits),
         reason=entry["reason"],
+        remedy=entry.get("remedy"),
     )
 
 

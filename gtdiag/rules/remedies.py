@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from gtdiag.model.report import Remedy
+from gtdiag.rules.remedy_text import RemedyFacts, fill_text
 from gtdiag.rules.toml_data import list_names, parse_toml, read_text
 
 _FENCE = "+++"
@@ -27,6 +29,16 @@ class RemedyConditions:
 
 
 @dataclass(frozen=True, slots=True)
+class BlamedCall:
+    """A call that workers were blocked in, as remedies speak of it. `remedy`: what the rule that found it asks for."""
+
+    category: str
+    name: str
+    peer: str | None = None
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RemedyFile:
     """One remedy as it stands in its file. `when`: each named set must share a member with what was found."""
 
@@ -38,8 +50,8 @@ class RemedyFile:
     when: dict[str, frozenset[str]]
 
     def match_conditions(self, found: RemedyConditions) -> bool:
-        """Whether the remedy fits what was found."""
-        return all(getattr(found, name) & wanted for name, wanted in self.when.items())
+        """Whether the remedy fits what was found. One without conditions is shown only when a rule names it."""
+        return bool(self.when) and all(getattr(found, name) & wanted for name, wanted in self.when.items())
 
 
 def parse_remedy(text: str) -> RemedyFile:
@@ -63,10 +75,28 @@ def read_remedies() -> tuple[RemedyFile, ...]:
     return tuple(sorted(files, key=lambda remedy: (remedy.rank, remedy.id)))
 
 
-def choose_remedies(found: RemedyConditions, call: str) -> tuple[Remedy, ...]:
-    """The remedies for what was found; `call` is the blamed call, to be named in their words."""
-    fitting = [remedy for remedy in read_remedies() if remedy.match_conditions(found)]
-    return tuple(
-        Remedy(remedy.id, remedy.title, remedy.why.replace("{call}", call), remedy.how.replace("{call}", call))
-        for remedy in fitting[:_MAX_REMEDIES]
-    )
+def choose_remedies(
+    found: RemedyConditions,
+    blamed: Sequence[BlamedCall] = (),
+    facts: RemedyFacts = RemedyFacts(),  # noqa: B008 (frozen)
+    remedies: Sequence[RemedyFile] | None = None,
+) -> tuple[Remedy, ...]:
+    """The remedies for what was found, in words that name it: first those that the blamed calls' rules ask for.
+
+    `blamed`: the calls, the most important first; `facts`: what is known of the master; `remedies`: those to choose
+    from, by default those that come with gtdiag.
+    """
+    remedies = read_remedies() if remedies is None else remedies
+    named = [call.remedy for call in blamed]
+    fitting = [remedy for remedy in remedies if remedy.id in named]
+    fitting += [remedy for remedy in remedies if remedy not in fitting and remedy.match_conditions(found)]
+    return tuple(_in_words(remedy, blamed, facts) for remedy in fitting[:_MAX_REMEDIES])
+
+
+def _in_words(remedy: RemedyFile, blamed: Sequence[BlamedCall], facts: RemedyFacts) -> Remedy:
+    wanted = remedy.when.get("categories", frozenset())
+    about = [call for call in blamed if call.remedy == remedy.id]
+    about += [call for call in blamed if not wanted or call.category in wanted]
+    if about:
+        facts = replace(facts, call=about[0].name, peer=about[0].peer)
+    return Remedy(remedy.id, remedy.title, fill_text(remedy.why, facts), fill_text(remedy.how, facts))

@@ -34,6 +34,7 @@ VALUES = {
     "--json-events": ("1", True),
     "--timeout": ("30", 30.0),
     "--of": ("ps", "ps"),
+    "--rules": ("rules.toml", "rules.toml"),
 }
 SKIPPED = {"--fail-on", "--since", "--until"}
 """Their values are objects; what they mean is tested with the types."""
