@@ -15,13 +15,16 @@ from gtdiag.analysis.master_startup import MasterStartup, startup_step
 from gtdiag.analysis.ordering import SecondBuffer
 from gtdiag.analysis.ownership import CodeOwnership
 from gtdiag.analysis.population import Population
+from gtdiag.analysis.sampling_rhythm import SamplingRhythm
 from gtdiag.model import events
 from gtdiag.model.report import Confidence, Gap, KernelOomRecord, Request
+from gtdiag.model.stacks import ThreadStack
 from gtdiag.rules.rule_set import RuleSet, read_rule_set
 from gtdiag.rules.thresholds import threshold
 
 _MAX_GAPS = 100
 _MAX_KERNEL_RECORDS = 1000
+_HEARTBEAT_FILE = "gunicorn/workers/workertmp.py"
 
 
 @dataclass(slots=True)
@@ -58,9 +61,15 @@ class Observation:
     ended: bool = False
     end_reason: str | None = None
     memory_limit_bytes: int | None = None
+    memory_used_bytes: int | None = None
+    memory_used_most_bytes: int | None = None
+    oom_kill_seen_at: datetime | None = None
+    """When the count of out-of-memory kills was last read."""
+    oom_kill_file: str | None = None
     oom_kills_at_start: int | None = None
     oom_kill_rises: list[datetime | None] = field(default_factory=list)
     oom_kill_known: bool = False
+    rhythm: SamplingRhythm = field(default_factory=SamplingRhythm)
     kernel_kills: list[KernelOomRecord] = field(default_factory=list)
     unowned_boot_failures: list[UnownedBootFailure] = field(default_factory=list)
     gaps: dict[tuple[str, str], Gap] = field(default_factory=dict)
@@ -108,6 +117,7 @@ class Fold:
             events.RequestSample: self._on_requests,
             events.SocketSample: self._on_sockets,
             events.CgroupSample: self._on_cgroup,
+            events.CpuSample: self._on_cpu,
         }
 
     def add(self, event: events.Event) -> None:
@@ -189,6 +199,7 @@ class Fold:
             "timeout_s",
             "graceful_timeout_s",
             "preload",
+            "heartbeat_filesystem",
             "python",
             "application",
             "settings_source",
@@ -362,6 +373,7 @@ class Fold:
             return
         self._finish_look(life)
         if event.ever and event.at is not None and self._has_beaten_again(life, event):
+            life.looks_in_heartbeat = life.disk_sleeps = 0
             if life.timed_out and not _within(life.timed_out_at, event.at, "abort_grace_s"):
                 life.recovered_at = life.recovered_at or event.at
             elif life.ready_at is not None and not life.timed_out:
@@ -387,6 +399,8 @@ class Fold:
         master = self._master_looked_at(event)
         if master is not None:
             master.kernel_function = event.wchan
+            if event.at is not None and event.master_pid == self.observation.pid:
+                self.observation.rhythm.add(event.at)
             pending = self._pending.get(id(master))
             if pending is not None and pending.threads_seen and pending.suspended_seen:
                 self._finish_look(master)
@@ -398,9 +412,20 @@ class Fold:
         life.peak_rss_bytes = max(event.peak_rss_bytes or 0, life.peak_rss_bytes or 0, event.rss_bytes)
         life.cpu_percent = event.cpu_percent if event.cpu_percent is not None else life.cpu_percent
         life.kernel_function = event.wchan
-        if event.at is not None:
-            life.first_rss = life.first_rss or (event.at, event.rss_bytes)
-            life.last_rss_at = event.at
+        life.thread_count = event.threads or life.thread_count
+        life.disk_sleeps += event.state == "D"
+        if event.at is None:
+            return
+        life.first_rss = life.first_rss or (event.at, event.rss_bytes)
+        life.last_rss_at = event.at
+        if event.uss_bytes is not None:
+            life.pss_bytes, life.uss_bytes = event.pss_bytes, event.uss_bytes
+            life.first_uss = life.first_uss or (event.at, event.uss_bytes)
+            life.last_uss_at = event.at
+        if event.state in _STOPPED_STATES or (event.wchan or "").startswith(_STOPPED_IN):
+            life.stopped_at = event.at
+        if event.main_thread_ran_s is not None and event.main_thread_waited_s is not None:
+            life.cpu.add(event.at, event.main_thread_ran_s, event.main_thread_waited_s)
 
     def _on_stack(self, event: events.StackSample) -> None:
         life = self._life_of(event) or self._master_looked_at(event)
@@ -446,6 +471,8 @@ class Fold:
             life.connections = event.connections
             life.waits = event.waits
             life.received.add(event.connections)
+        if isinstance(life, WorkerLife):
+            life.shared_sockets = {c.inode: c for c in event.connections if c.shared_with and c.inode is not None}
 
     def _finish_look(self, life: WorkerLife | MasterStartup) -> None:
         pending = self._pending.pop(id(life), None)
@@ -457,6 +484,8 @@ class Fold:
             if step is None:
                 return
             life.step, life.step_at = step, pending.at
+        elif pending.threads_seen:
+            life.looks_in_heartbeat = life.looks_in_heartbeat + 1 if is_writing_heartbeat(life.threads) else 0
         inside = pending.threads_seen or pending.suspended_seen
         if life.seen_inside and not inside:
             return  # the rest of a look whose other parts were counted already
@@ -476,12 +505,21 @@ class Fold:
         )
         life.tally.add(look, pending.at)
 
+    def _on_cpu(self, event: events.CpuSample) -> None:
+        master = self.population.master_of(event)
+        if master is not None:
+            master.cpu.add(event)
+
     def _on_cgroup(self, event: events.CgroupSample) -> None:
         seen = self.observation
         seen.memory_limit_bytes = event.limit_bytes
+        seen.memory_used_bytes = working_set_bytes(event)
+        seen.memory_used_most_bytes = max(seen.memory_used_most_bytes or 0, seen.memory_used_bytes or 0) or None
         if event.oom_kill is None:
             return
         seen.oom_kill_known = True
+        seen.oom_kill_seen_at = event.at
+        seen.oom_kill_file = event.kill_count_file
         if seen.oom_kills_at_start is None:
             seen.oom_kills_at_start = event.oom_kill
         risen = event.oom_kill - seen.oom_kills_at_start
@@ -514,6 +552,10 @@ class Fold:
         life.add_evidence(f"{when}{what}{where}")
 
 
+_STOPPED_STATES = ("T", "t")
+# The freezer of cgroup versions 1 and 2 (a paused container), and a stop by a signal, where the state does not tell.
+_STOPPED_IN = ("__refrigerator", "refrigerator", "do_freezer_trap", "do_signal_stop", "do_jobctl_trap")
+
 _SAMPLES = (
     events.StackSample,
     events.SuspendedSample,
@@ -529,6 +571,19 @@ def _is_stale(life: WorkerLife) -> bool:
     if life.heartbeat_age_s is None or not timeout_s:
         return False
     return life.heartbeat_age_s > threshold("stale_share_of_timeout") * timeout_s
+
+
+def is_writing_heartbeat(threads: tuple[ThreadStack, ...]) -> bool:
+    """Whether the main thread is in `WorkerTmp.notify`, in the system call that writes the heartbeat file's times."""
+    main = next((thread for thread in threads if thread.main and thread.frames), None)
+    return main is not None and main.frames[-1].file.replace("\\", "/").endswith(_HEARTBEAT_FILE)
+
+
+def working_set_bytes(sample: events.CgroupSample) -> int | None:
+    """What the kernel cannot give back: use without the file pages that were not touched lately."""
+    if sample.current_bytes is None:
+        return None
+    return max(0, sample.current_bytes - (sample.inactive_file_bytes or 0))
 
 
 def _within(one: datetime | None, other: datetime | None, threshold_name: str) -> bool:

@@ -58,7 +58,8 @@ class Judge:
     """Judges lives in the light of the whole observation."""
 
     def __init__(self, observation: Observation) -> None:
-        self._observation = observation
+        self.observation = observation
+        """Everything that is known besides the lives."""
         self._used_oom_rises: set[int] = set()
 
     def effective_timeout_s(self, master: MasterLife | None) -> float:
@@ -70,7 +71,7 @@ class Judge:
         """The master's time-out as the process or the user told it."""
         if master is not None and master.timeout_s is not None:
             return master.timeout_s
-        return self._observation.given_timeout_s
+        return self.observation.given_timeout_s
 
     def phase_of(self, life: WorkerLife) -> Phase | None:
         """Start-up or serving, where that is known; None where the log of this worker class does not tell."""
@@ -119,7 +120,7 @@ class Judge:
         seen_at = startup.step_at
         if seen_at is None and startup.looked_at is None and startup.over_at is None and master.preload:
             # Nobody could look into it. It has no worker and was told to load the application first.
-            seen_at = self._observation.last_at if self._had_no_worker_all_along(master) else None
+            seen_at = self.observation.last_at if self._had_no_worker_all_along(master) else None
         if seen_at is None:
             return None
         return MasterLoading(
@@ -135,7 +136,7 @@ class Judge:
 
     def _had_no_worker_all_along(self, master: MasterLife) -> bool:
         """Between two generations of workers there is a moment without any; a watch of some seconds is none."""
-        first_at, last_at = self._observation.started_at, self._observation.last_at
+        first_at, last_at = self.observation.started_at, self.observation.last_at
         if first_at is None or last_at is None or master.listening or master.ended_at is not None:
             return False
         return (last_at - first_at).total_seconds() >= BLIND_WATCH_S
@@ -225,7 +226,7 @@ class Judge:
             return False
         if life.booted_at is None or life.ready_at is not None or life.exiting or life.boot_failure:
             return False
-        end = life.ended_at or (life.master.ended_at if life.master else None) or self._observation.last_at
+        end = life.ended_at or (life.master.ended_at if life.master else None) or self.observation.last_at
         if end is None:
             return False
         return (end - life.booted_at).total_seconds() > self.effective_timeout_s(life.master) + threshold(
@@ -358,7 +359,7 @@ class Judge:
         stop = self._stop_before(life)
         if stop is not None:
             return KilledBy.GUNICORN if self._is_graceful_kill(life, stop.delay_s) else KilledBy.UNKNOWN
-        if life.seen_live and self._observation.oom_kill_known:
+        if life.seen_live and self.observation.oom_kill_known:
             return KilledBy.EXTERNAL
         return KilledBy.UNKNOWN
 
@@ -399,19 +400,19 @@ class Judge:
     def _kernel_record_of(self, life: WorkerLife) -> KernelOomRecord | None:
         """The kernel's record of this worker's death: by pid, or (containers number pids anew) by name and time."""
         died_at = life.ended_at
-        for record in self._observation.kernel_kills:
+        for record in self.observation.kernel_kills:
             if record.pid == life.pid and _near(record.at, died_at):
                 return record
         killed = life.death is not None and life.death.signal == "SIGKILL" and not life.timed_out
         if killed:
-            for record in self._observation.kernel_kills:
+            for record in self.observation.kernel_kills:
                 named = record.process is not None and "gunicorn" in record.process
                 if named and record.at and died_at and _near(record.at, died_at):
                     return record
         return None
 
     def _oom_count_rose_at(self, died_at: datetime | None) -> bool:
-        for index, rise in enumerate(self._observation.oom_kill_rises):
+        for index, rise in enumerate(self.observation.oom_kill_rises):
             if index not in self._used_oom_rises and _near(rise, died_at):
                 self._used_oom_rises.add(index)
                 return True
@@ -447,7 +448,7 @@ class Judge:
         if life.rss_bytes is None:
             return None
         return Memory(
-            life.rss_bytes, life.peak_rss_bytes, self._observation.memory_limit_bytes, life.growth_bytes_per_s()
+            life.rss_bytes, life.peak_rss_bytes, self.observation.memory_limit_bytes, life.growth_bytes_per_s()
         )
 
     def _evidence(self, life: WorkerLife, blocked: Blocked | None) -> tuple[str, ...]:

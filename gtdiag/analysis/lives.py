@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gtdiag.analysis.blame import BlameTally
+from gtdiag.analysis.cpu_time import CpuHistory, GroupCpuHistory, ThreadCpu
 from gtdiag.analysis.look import Look
 from gtdiag.analysis.master_startup import MasterStartup
 from gtdiag.analysis.peer_condition import ReceivedBytes
@@ -30,6 +31,7 @@ class MasterLife:
     timeout_s: float | None = None
     graceful_timeout_s: float | None = None
     preload: bool | None = None
+    heartbeat_filesystem: str | None = None
     python: str | None = None
     application: str | None = None
     settings_source: str | None = None
@@ -45,6 +47,7 @@ class MasterLife:
     listening: bool = False
     """Whether its log says that it listens: the application was loaded by then."""
     process_started_at: datetime | None = None
+    cpu: GroupCpuHistory = field(default_factory=GroupCpuHistory)
     startup: MasterStartup = field(default_factory=MasterStartup)
 
     @property
@@ -118,6 +121,20 @@ class WorkerLife:
     received: ReceivedBytes = field(default_factory=ReceivedBytes)
     seen_inside: bool = False
     """Whether its stacks or its suspended code were ever seen: from then on the kernel's side alone says nothing."""
+    cpu: CpuHistory = field(default_factory=CpuHistory)
+    thread_count: int | None = None
+    stopped_at: datetime | None = None
+    """When it was last seen stopped (SIGSTOP, a debugger, a frozen cgroup)."""
+    looks_in_heartbeat: int = 0
+    """How many looks in a row have seen it writing its heartbeat file."""
+    disk_sleeps: int = 0
+    """In how many samples since its last heartbeat it slept for a disk (state D)."""
+    shared_sockets: dict[int, Connection] = field(default_factory=dict)
+    """Its outgoing connections that other processes of the same master hold, too, by inode."""
+    pss_bytes: int | None = None
+    uss_bytes: int | None = None
+    first_uss: tuple[datetime, int] | None = None
+    last_uss_at: datetime | None = None
     tally: BlameTally = field(default_factory=BlameTally)
     startup_blocked: Blocked | None = None
     """What held the start-up, kept when the worker went on after all."""
@@ -153,6 +170,20 @@ class WorkerLife:
         same_path = _without_query(self.request.path) == _without_query(seen.path)
         # gunicorn's own line names no method.
         return seen if same_path and self.request.method in (None, seen.method) else self.request
+
+    def last_beat_at(self) -> datetime | None:
+        """When it last sent a heartbeat as far as was seen live; before its first one, when it booted."""
+        if self.heartbeat_at is None or self.heartbeat_age_s is None:
+            return None
+        return self.heartbeat_at - timedelta(seconds=self.heartbeat_age_s)
+
+    def cpu_since_last_heartbeat(self) -> ThreadCpu | None:
+        """What its main thread got of a CPU since then; None where that was not sampled."""
+        begin, end = self.last_beat_at(), self.timed_out_at or self.last_seen_at
+        if begin is None or end is None:
+            return None
+        # A log's stamp is cut to the second: the last sample may be a little after it.
+        return self.cpu.between(begin, end + timedelta(seconds=1))
 
     def add_evidence(self, text: str) -> None:
         """Keep one line of evidence, once, up to a bound."""

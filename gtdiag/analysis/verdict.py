@@ -225,10 +225,28 @@ def _other_sentences(incidents: Sequence[Incident], patterns: Sequence[Pattern])
         by = blocking.coroutine
         made_by = f", made by the coroutine {by}" if by is not None and by != blocking.call else ""
         sentences.append(f"{blocking.call} blocks the event loop: it is a synchronous call inside async code{made_by}.")
-    growth = next((p for p in patterns if p.kind is PatternKind.MEMORY_GROWTH), None)
-    if growth is not None:
-        sentences.append(growth.summary[:1].upper() + growth.summary[1:] + ".")
+    for pattern in patterns:
+        if pattern.kind in _TOLD_AS_THEY_ARE:
+            sentences.append(pattern.summary[:1].upper() + pattern.summary[1:] + ".")
     return sentences
+
+
+_TOLD_AS_THEY_ARE = frozenset(
+    {
+        PatternKind.POOL_EXHAUSTED,
+        PatternKind.MEMORY_GROWTH,
+        PatternKind.MEMORY_LIMIT,
+        PatternKind.IDLE_CLIENT,
+        PatternKind.CPU_STARVATION,
+        PatternKind.SLOW_HEARTBEAT_DISK,
+        PatternKind.SHARED_SOCKET,
+        PatternKind.FORK_INHERITED_LOCK,
+        PatternKind.DRAIN_TIMEOUT,
+        PatternKind.GRACEFUL_TIMEOUT_KILL,
+        PatternKind.GROUP_STALL,
+    }
+)
+"""Patterns whose own summary is the sentence for the verdict."""
 
 
 def _lacks_blame(incident: Incident) -> bool:

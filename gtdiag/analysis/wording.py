@@ -105,3 +105,10 @@ def pids_in_words(pids: tuple[int, ...]) -> str:
     """ "7, 8, 9" with long lists cut."""
     shown = ", ".join(str(pid) for pid in pids[:8])
     return shown + (f" and {len(pids) - 8} more" if len(pids) > 8 else "")
+
+
+def bytes_in_words(size_bytes: int) -> str:
+    """ "251 MiB", "1.5 GiB"."""
+    if size_bytes >= 1 << 30:
+        return f"{size_bytes / (1 << 30):.1f} GiB"
+    return f"{size_bytes / (1 << 20):.0f} MiB" if size_bytes >= 10 << 20 else f"{size_bytes / (1 << 20):.1f} MiB"

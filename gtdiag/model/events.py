@@ -114,6 +114,8 @@ class MasterSettings(Event):
     """What gunicorn was told to load ("package.module:app")."""
     working_directory: str | None = None
     settings_source: str | None = None
+    heartbeat_filesystem: str | None = None
+    """The kind of file system the workers' heartbeat files are on ("tmpfs", "ext4", "overlay", ...)."""
     started_at: datetime | None = None
     """When the master's process began, as the kernel says."""
 
@@ -279,6 +281,14 @@ class ProcessSample(Event):
     threads: int | None = None
     wchan: str | None = None
     """The kernel function the main thread sleeps in (proc(5), /proc/PID/wchan), without ptrace rights too."""
+    main_thread_ran_s: float | None = None
+    """CPU seconds of the main thread, which is the one that beats, since it began (/proc/PID/schedstat, field 1)."""
+    main_thread_waited_s: float | None = None
+    """Seconds it was ready to run and got no CPU, since it began (field 2: `run_delay`; a throttled one waits)."""
+    pss_bytes: int | None = None
+    """Proportional set size: pages shared with n others count for an n-th (/proc/PID/smaps_rollup, Linux 4.14)."""
+    uss_bytes: int | None = None
+    """Unique set size: what would be free if it ended. After a fork, what grows here is its own (smaps_rollup)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,6 +335,27 @@ class CgroupSample(Event):
     limit_bytes: int | None
     current_bytes: int | None
     oom_kill: int | None
+    inactive_file_bytes: int | None = None
+    """Part of `current_bytes`: cached file pages that the kernel gives back before it kills (memory.stat)."""
+    kill_count_file: str | None = None
+    """The file that `oom_kill` was read from, to be named as evidence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuSample(Event):
+    """How much CPU the master's cgroup may have, and how often it had to go without; each count since it was made.
+
+    `quota_cores`: the lowest quota on the way up, in cores; None without one. `throttled_periods` of `periods` in which
+    that quota was used up (cpu.stat, cgroup versions 1 and 2). `pressure_s`: seconds in which something waited for a
+    CPU (PSI, the `some` line) in the cgroup, or on the whole host where `pressure_of` is "host".
+    """
+
+    quota_cores: float | None = None
+    periods: int | None = None
+    throttled_periods: int | None = None
+    throttled_s: float | None = None
+    pressure_s: float | None = None
+    pressure_of: str | None = None
 
 
 EVENT_CLASSES: tuple[type[Event], ...] = (
@@ -358,4 +389,5 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     RequestSample,
     SocketSample,
     CgroupSample,
+    CpuSample,
 )

@@ -37,6 +37,14 @@ class PatternKind(str, enum.Enum):
     MISLEADING_OOM_MESSAGE = "misleading_oom_message"
     POOL_EXHAUSTED = "pool_exhausted"
     SLOW_STARTUP = "slow_startup"
+    IDLE_CLIENT = "idle_client"
+    CPU_STARVATION = "cpu_starvation"
+    SLOW_HEARTBEAT_DISK = "slow_heartbeat_disk"
+    SHARED_SOCKET = "shared_socket"
+    FORK_INHERITED_LOCK = "fork_inherited_lock"
+    DRAIN_TIMEOUT = "drain_timeout"
+    GRACEFUL_TIMEOUT_KILL = "graceful_timeout_kill"
+    GROUP_STALL = "group_stall"
 
 
 class Category(str, enum.Enum):

@@ -138,3 +138,5 @@ class Connection:
     traffic: TcpTraffic | None = None
     peer_name: str | None = None
     process: PeerProcess | None = None
+    shared_with: tuple[int, ...] = ()
+    """The pids of the master and of other workers that hold this very socket: it came to them through a fork."""

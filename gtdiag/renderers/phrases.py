@@ -44,6 +44,14 @@ PATTERN_TITLES: dict[PatternKind, str] = {
     PatternKind.MISLEADING_OOM_MESSAGE: "misleading out-of-memory message",
     PatternKind.POOL_EXHAUSTED: "connection pool exhausted",
     PatternKind.SLOW_STARTUP: "slow start-up",
+    PatternKind.IDLE_CLIENT: "client that connects and sends nothing",
+    PatternKind.CPU_STARVATION: "too little CPU",
+    PatternKind.SLOW_HEARTBEAT_DISK: "heartbeat file on a slow disk",
+    PatternKind.SHARED_SOCKET: "connection shared through fork",
+    PatternKind.FORK_INHERITED_LOCK: "lock inherited through fork",
+    PatternKind.DRAIN_TIMEOUT: "time-out while finishing",
+    PatternKind.GRACEFUL_TIMEOUT_KILL: "killed at the end of graceful_timeout",
+    PatternKind.GROUP_STALL: "all workers stood still at once",
 }
 
 PHASES: dict[Phase | None, str] = {

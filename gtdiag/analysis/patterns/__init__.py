@@ -11,11 +11,21 @@ from collections.abc import Callable, Sequence
 from gtdiag.analysis.judging import Judge, Judgement
 from gtdiag.analysis.patterns.blocking_call_in_event_loop import match_blocking_call_in_event_loop
 from gtdiag.analysis.patterns.boot_loop import match_boot_loop
+from gtdiag.analysis.patterns.cpu_starvation import match_cpu_starvation
+from gtdiag.analysis.patterns.drain_timeout import match_drain_timeout
+from gtdiag.analysis.patterns.fork_inherited_lock import match_fork_inherited_lock
+from gtdiag.analysis.patterns.graceful_timeout_kill import match_graceful_timeout_kill
 from gtdiag.analysis.patterns.group import MasterGroup
+from gtdiag.analysis.patterns.group_stall import match_group_stall
+from gtdiag.analysis.patterns.idle_client import match_idle_client
 from gtdiag.analysis.patterns.memory_growth import match_memory_growth
+from gtdiag.analysis.patterns.memory_limit import match_memory_limit
 from gtdiag.analysis.patterns.misleading_oom_message import match_misleading_oom_message
+from gtdiag.analysis.patterns.pool_exhausted import match_pool_exhausted
 from gtdiag.analysis.patterns.restart_loop import match_restart_loop
+from gtdiag.analysis.patterns.shared_socket import match_shared_socket
 from gtdiag.analysis.patterns.silent_startup_hang import match_silent_startup_hang
+from gtdiag.analysis.patterns.slow_heartbeat_disk import match_slow_heartbeat_disk
 from gtdiag.analysis.patterns.startup_contention import match_startup_contention
 from gtdiag.model.report import Pattern, PatternKind
 
@@ -27,6 +37,16 @@ _MATCHERS: tuple[Callable[[MasterGroup], list[Pattern]], ...] = (
     match_blocking_call_in_event_loop,
     match_misleading_oom_message,
     match_memory_growth,
+    match_memory_limit,
+    match_pool_exhausted,
+    match_idle_client,
+    match_cpu_starvation,
+    match_slow_heartbeat_disk,
+    match_shared_socket,
+    match_fork_inherited_lock,
+    match_drain_timeout,
+    match_graceful_timeout_kill,
+    match_group_stall,
 )
 
 

@@ -116,6 +116,8 @@ class Story:
         graceful_timeout_s: float | None = None,
         pid: int = MASTER,
         at: float = 0,
+        preload: bool | None = None,
+        heartbeat_filesystem: str | None = None,
     ) -> None:
         if self.log_only:
             self._tell(events.MasterStarted(origin=self._log(), at=moment(at), master_pid=pid, version=version))
@@ -135,6 +137,8 @@ class Story:
                     workers=workers,
                     timeout_s=timeout_s,
                     graceful_timeout_s=graceful_timeout_s,
+                    preload=preload,
+                    heartbeat_filesystem=heartbeat_filesystem,
                     settings_source="memory",
                 )
             )
@@ -275,15 +279,112 @@ class Story:
             )
         )
 
-    def cgroup(self, at: float, oom_kill: int) -> None:
+    def cgroup(
+        self,
+        at: float,
+        oom_kill: int | None = None,
+        limit_bytes: int | None = None,
+        current_bytes: int | None = None,
+        inactive_file_bytes: int | None = None,
+    ) -> None:
         self._tell(
             events.CgroupSample(
                 origin=Origin("cgroup"),
                 at=moment(at),
                 resolution_s=0.01,
-                limit_bytes=None,
-                current_bytes=None,
+                limit_bytes=limit_bytes,
+                current_bytes=current_bytes,
+                inactive_file_bytes=inactive_file_bytes,
                 oom_kill=oom_kill,
+            )
+        )
+
+    def process(
+        self,
+        pid: int,
+        at: float,
+        *,
+        rss_bytes: int = 50 << 20,
+        state: str = "S",
+        threads: int = 1,
+        ran_s: float | None = None,
+        waited_s: float | None = None,
+        wchan: str | None = None,
+        uss_bytes: int | None = None,
+    ) -> None:
+        """A sample of a worker's process; of the master's where `pid` is the master's."""
+        self._tell(
+            events.ProcessSample(
+                origin=Origin("process"),
+                at=moment(at),
+                worker=None if pid == MASTER else self._worker(pid),
+                master_pid=MASTER,
+                resolution_s=0.01,
+                rss_bytes=rss_bytes,
+                state=state,
+                threads=threads,
+                wchan=wchan,
+                main_thread_ran_s=ran_s,
+                main_thread_waited_s=waited_s,
+                uss_bytes=uss_bytes,
+                pss_bytes=uss_bytes,
+            )
+        )
+
+    def cpu(
+        self,
+        at: float,
+        *,
+        periods: int | None = None,
+        throttled: int | None = None,
+        pressure_s: float | None = None,
+        quota_cores: float | None = None,
+    ) -> None:
+        self._tell(
+            events.CpuSample(
+                origin=Origin("cgroup"),
+                at=moment(at),
+                master_pid=MASTER,
+                resolution_s=0.01,
+                quota_cores=quota_cores,
+                periods=periods,
+                throttled_periods=throttled,
+                pressure_s=pressure_s,
+                pressure_of=None if pressure_s is None else "host",
+            )
+        )
+
+    def sockets(self, pid: int, at: float, *connections: Connection) -> None:
+        self._tell(
+            events.SocketSample(
+                origin=Origin("socket"),
+                at=moment(at),
+                worker=self._worker(pid),
+                resolution_s=0.01,
+                connections=connections,
+            )
+        )
+
+    def recycles(self, pid: int, at: float) -> None:
+        self._tell(
+            events.WorkerRecycled(
+                origin=self._log(), at=moment(at), worker=WorkerId(pid, spawn=1), resolution_s=self._res()
+            )
+        )
+
+    def no_uri_read(self, pid: int, at: float) -> None:
+        """The traceback of a sync worker that was aborted while it read a request, 22 and later."""
+        self._tell(
+            events.TracebackLogged(
+                origin=self._log(),
+                at=moment(at),
+                worker=WorkerId(pid, spawn=1),
+                resolution_s=self._res(),
+                kind="abort",
+                frames=frames("gunicorn/workers/sync.py:handle", "gunicorn/http/unreader.py:chunk"),
+                interrupted=True,
+                header="Error handling request (no URI read)",
+                no_uri_read=True,
             )
         )
 

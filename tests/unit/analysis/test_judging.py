@@ -42,6 +42,7 @@ NO_COLUMN: dict[type[events.Event], str] = {
     events.ProcessSample: "tells memory and CPU",
     events.RequestSample: "tells the request, not the fate",
     events.SocketSample: "tells the call, not the fate",
+    events.CpuSample: "tells why, not the fate",
 }
 
 # version: of gunicorn; "?" unknown, "log" before it: only a log is there, nobody watched.

@@ -8,6 +8,7 @@ from gtdiag.model.events import (
     EVENT_CLASSES,
     CgroupSample,
     CollectionGap,
+    CpuSample,
     Event,
     HeartbeatSample,
     KernelOomKilled,
@@ -99,6 +100,7 @@ SILENT: list[Event] = [
     RequestSample(**BASE, requests=()),
     SocketSample(**BASE, connections=()),
     CgroupSample(**BASE, limit_bytes=None, current_bytes=None, oom_kill=None),
+    CpuSample(**BASE, quota_cores=0.5),
 ]
 
 

@@ -1,0 +1,91 @@
+"""All workers timing out at one moment, though nothing held them, to a host or container that stood still."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from gtdiag.analysis.judging import Judgement
+from gtdiag.analysis.patterns.group import MasterGroup
+from gtdiag.analysis.wording import name_call, seconds_in_words
+from gtdiag.model.report import Confidence, IncidentKind, Pattern, PatternKind, Phase
+from gtdiag.rules.thresholds import threshold
+
+
+def match_group_stall(group: MasterGroup) -> list[Pattern]:
+    """Every worker that was there timed out within a second, and what is seen of them is no common call."""
+    timed_out = [j for j in group.judgements if j.kind is IncidentKind.WORKER_TIMEOUT and j.at is not None]
+    timed_out.sort(key=lambda j: (_second_of(j), j.life.pid))
+    found: list[Pattern] = []
+    while timed_out:
+        first = _second_of(timed_out[0])
+        together = [j for j in timed_out if _second_of(j) - first <= _ONE_MOMENT]
+        del timed_out[: len(together)]
+        pattern = _stall(group, together, first)
+        if pattern is not None:
+            found.append(pattern)
+    return found
+
+
+_ONE_MOMENT = timedelta(seconds=threshold("group_stall_moment_s"))
+
+
+def _second_of(judgement: Judgement) -> datetime:
+    # gunicorn's stamps are cut to the second, those of what carries the log are not: the second is what all have.
+    assert judgement.at is not None
+    return judgement.at.replace(microsecond=0)
+
+
+def _stall(group: MasterGroup, together: list[Judgement], at: datetime) -> Pattern | None:
+    if any(j.phase is Phase.STARTUP for j in together):
+        return None
+    there = [j for j in group.judgements if _was_there(j, at)]
+    if len(together) < max(len(there), min(2, group.workers_at_once())):
+        return None
+    stopped = [j for j in together if j.life.stopped_at is not None and _shortly_before(j.life.stopped_at, at)]
+    pause = group.judge.observation.rhythm.pause_before(at)
+    if len(stopped) == len(together):
+        why, confidence = "they were stopped (SIGSTOP, a debugger, or a paused container)", Confidence.HIGH
+    elif pause is not None and len(together) >= 2:
+        why = f"nothing here ran for {seconds_in_words(pause)}, gtdiag neither: the host was suspended or starved"
+        confidence = Confidence.HIGH
+    elif _could_be_a_stall(together, group):
+        why = "the host was suspended or starved, or all of them waited for the same thing: the log does not tell"
+        confidence = Confidence.LOW
+    else:
+        return None
+    evidence = [f"worker {j.life.pid} was seen stopped (process state T, or its cgroup frozen)" for j in stopped[:4]]
+    if pause is not None:
+        evidence.append(f"no sample could be taken for {seconds_in_words(pause)} before the time-outs")
+    if confidence is Confidence.LOW and (major := group.master.version_major if group.master else None) is not None:
+        evidence.append(
+            "this gunicorn does not count the time in which the host is suspended (monotonic clock, 22.0 and later)"
+            if major >= threshold("silent_hang_since_major")
+            else "this gunicorn counts the time in which the host is suspended (wall clock, before 22.0)"
+        )
+    return Pattern(
+        kind=PatternKind.GROUP_STALL,
+        summary=f"all {len(together)} workers timed out within one second: {why}",
+        confidence=confidence,
+        pids=tuple(j.life.pid for j in together),
+        master_pid=group.master_pid,
+        of_workers=len(there),
+        evidence=tuple(evidence),
+    )
+
+
+def _was_there(judgement: Judgement, at: datetime) -> bool:
+    """Whether the worker lived before that moment and had not ended by then."""
+    life = judgement.life
+    begin, end = life.booted_at or life.first_seen_at, life.ended_at
+    return begin is not None and begin < at - _ONE_MOMENT and (end is None or end >= at - _ONE_MOMENT)
+
+
+def _shortly_before(seen_at: datetime, at: datetime) -> bool:
+    return abs((at - seen_at).total_seconds()) <= threshold("log_join_s") + 1.0
+
+
+def _could_be_a_stall(together: list[Judgement], group: MasterGroup) -> bool:
+    """A log alone: enough workers that it is no chance, and none of them shows what it was doing."""
+    if len(together) < threshold("group_stall_workers") or any(j.life.seen_live for j in together):
+        return False
+    return not any(j.blocked is not None and name_call(j.blocked) for j in together)
