@@ -7,7 +7,8 @@ import pytest
 
 from gtdiag.model.report import Request, Worker
 from gtdiag.renderers.layout import cell_width
-from gtdiag.renderers.text import MAX_WORKER_ROWS, render_text
+from gtdiag.renderers.report_words import MAX_WORKER_ROWS
+from gtdiag.renderers.text import render_text
 from tests.unit.renderers import sample_reports
 from tests.unit.renderers.screen_files import assert_screen
 
