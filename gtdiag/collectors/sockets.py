@@ -99,12 +99,21 @@ def read_tables(pid: int, inodes: Mapping[int, int]) -> tuple[dict[int, TableRow
                 text = file.read(LONGEST_TABLE_BYTES).decode("utf-8", "replace")
         except OSError:
             continue
+        if parse is not parse_unix:
+            text = _rows_of(text, inodes)
         for row in parse(text):
             if row.inode in inodes:
                 rows[row.inode] = row
             if row.family == "unix" and row.local:
                 unix_names[row.inode] = row.local
     return rows, unix_names
+
+
+def _rows_of(text: str, inodes: Mapping[int, int]) -> str:
+    """The rows of a table that are about these sockets: a server has thousands that belong to its other workers."""
+    wanted = {str(inode) for inode in inodes}
+    heading, *rows = text.splitlines() or [""]
+    return "\n".join([heading, *(row for row in rows if len(words := row.split(None, 10)) > 9 and words[9] in wanted)])
 
 
 def join_connections(inodes: Mapping[int, int], rows: Mapping[int, TableRow]) -> tuple[Connection, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -187,6 +188,43 @@ def test_a_running_thread_and_a_process_that_is_gone() -> None:
     with pytest.raises(ProcessLookupError):
         read_thread_waits(2**22 + 1)
     assert read_traffic(os.getpid(), []) == {}
+
+
+@linux
+@pytest.mark.skipif(shutil.which("unshare") is None or os.geteuid() != 0, reason="needs root and unshare (util-linux)")
+def test_another_network_namespace_is_asked_in_its_own() -> None:
+    with waiting("recv", prefix=("unshare", "--net")) as process:
+        seen, _ = look_at(process.pid)
+        mine = os.readlink("/proc/self/ns/net")  # noqa: PTH115
+        theirs = os.readlink(f"/proc/{process.pid}/ns/net")  # noqa: PTH115
+    assert mine != theirs
+    traffic = connection_of(seen, process.numbers["client"]).traffic
+    assert seen.without_traffic is None
+    assert traffic is not None and (traffic.bytes_sent, traffic.bytes_received) == (8, 0)
+
+
+@linux
+@pytest.mark.skipif(shutil.which("unshare") is None or os.geteuid() != 0, reason="needs root and unshare (util-linux)")
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv (util-linux)")
+def test_a_network_namespace_that_may_not_be_entered_is_a_gap_and_its_table_still_read() -> None:
+    """The connection is known from /proc/PID/net/tcp, what went over it is not."""
+    no_rights = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+    code = (
+        "import sys; from gtdiag.collectors.kernel_side import KernelSideReader\n"
+        "seen = KernelSideReader().read(int(sys.argv[1]))\n"
+        "print(seen.without_traffic.why, seen.without_traffic.hint, sep='; ')\n"
+        "print([(c.state, c.traffic) for c in seen.connections if c.outgoing])"
+    )
+    up = "import fcntl,socket,struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sH14s', b'lo', 0x41, b''))"
+    script = f'{sys.executable} -c "{up}" && exec "$@"'
+    prefix = ("env", "unshare", "--net", "sh", "-c", script, "sh", *no_rights)
+    with waiting("recv", prefix=prefix, set_up=False) as process:
+        done = subprocess.run(
+            [*no_rights, sys.executable, "-c", code, str(process.pid)], capture_output=True, text=True, check=True
+        )
+    why, connections = done.stdout.splitlines()
+    assert "network namespace of its own that may not be entered" in why and "as root on the host" in why
+    assert connections == "[('ESTABLISHED', None)]"
 
 
 # --- parsers ---------------------------------------------------------------------------------------------------------

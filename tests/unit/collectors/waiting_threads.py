@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,11 +63,25 @@ class Waiting:
     numbers: dict[str, int]
 
 
+_LOOPBACK_UP = """
+import fcntl, socket, struct
+with socket.socket() as any_socket:
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14s", b"lo", 0x41, b""))  # SIOCSIFFLAGS: IFF_UP | IFF_RUNNING
+"""
+
+
 @contextlib.contextmanager
-def waiting(how: str, path: Path = Path("unused")) -> Iterator[Waiting]:
-    """Start the program, and give it back once its main thread sleeps in its call."""
+def waiting(
+    how: str, path: Path = Path("unused"), *, prefix: Sequence[str] = (), set_up: bool = True
+) -> Iterator[Waiting]:
+    """Start the program, and give it back once its main thread sleeps in its call.
+
+    `prefix`: a command that starts it and becomes it; with "unshare" in it the loopback interface is set up first,
+    unless `set_up` is False.
+    """
+    program = (_LOOPBACK_UP if set_up and "unshare" in prefix else "") + _PROGRAM
     process = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, how, str(path)], stdout=subprocess.PIPE, start_new_session=True
+        [*prefix, sys.executable, "-c", program, how, str(path)], stdout=subprocess.PIPE, start_new_session=True
     )
     try:
         assert process.stdout is not None
