@@ -231,7 +231,7 @@ def _note(wait: KernelWait | None, connection: Connection | None = None) -> str 
     direct = [descriptor for descriptor in wait.descriptors if not descriptor.through_epoll]
     if connection is not None and any(descriptor.fd == connection.fd for descriptor in direct):
         return f"{text} on descriptor {connection.fd}, its connection to {connection.peer}"
-    if connection is not None and wait.descriptors:
+    if connection is not None and any(descriptor.fd == connection.fd for descriptor in wait.descriptors):
         return f"{text}; its connection to {connection.peer} is one that its event loop watches"
     if len(direct) == 1:
         (one,) = direct

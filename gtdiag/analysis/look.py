@@ -178,7 +178,7 @@ class LookReader:
             outside + frames,
             evidence,
             how=how,
-            wait=find_wait(evidence.waits, None),
+            wait=_wait_of_chain(evidence, code.frames),
             active=False,
             in_event_loop=False,
             sure=sure,
@@ -388,6 +388,16 @@ def _join(
         note = f"{joined.note}, the port of {service.name}" if joined.note else None
         return replace(joined, agrees=False, note=note)
     return joined
+
+
+def _wait_of_chain(evidence: LookEvidence, chain: Sequence[Frame]) -> KernelWait | None:
+    """The kernel's side of an await chain: of the pool thread that it leads to, else of the loop's own thread."""
+    innermost = [(frame.function.rpartition(".")[2], frame.file) for frame in chain[-2:]]
+    for thread in evidence.threads:
+        frames = [(frame.function.rpartition(".")[2], frame.file) for frame in thread.frames[-2:]]
+        if not thread.main and thread.native_thread_id and frames == innermost:
+            return find_wait(evidence.waits, thread.native_thread_id)
+    return find_wait(evidence.waits, None)
 
 
 def _stack_of(frames: Sequence[OwnedFrame]) -> tuple[StackFrame, ...]:
