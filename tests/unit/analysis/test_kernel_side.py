@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gtdiag.analysis.kernel_alone import read_kernel_alone
@@ -13,7 +15,7 @@ from gtdiag.model.report import Category, Confidence, How, WaitingOn
 from gtdiag.model.stacks import Connection, KernelWait, PeerProcess, TcpTraffic, WaitedDescriptor
 from gtdiag.rules.condition_words import describe_condition, describe_figures
 from gtdiag.rules.frameworks import waits_for_own_pool
-from tests.unit.analysis.story import LIFESPAN, LOOP, main_thread, task
+from tests.unit.analysis.story import LIFESPAN, LOOP, main_thread, pool_thread, task
 
 DATABASE, CACHE, WEB = "10.0.0.5:5432", "10.0.0.6:6379", "10.0.0.7:443"
 
@@ -314,3 +316,28 @@ def test_figures() -> None:
     connecting = WaitingOn("socket", DATABASE, "SYN_SENT", bytes_sent=0, retransmits=3, next_retransmit_s=7.6)
     assert describe_figures(connecting) == "SYN sent again 3 times, next in 7.6 s"
     assert describe_figures(WaitingOn("lock")) == ""
+
+
+def test_a_name_server_that_is_waited_for() -> None:
+    asked = Connection(4, "inet", "10.0.0.1:41750", "10.0.0.53:53", "ESTABLISHED", inode=1, protocol="udp")
+    joined = join_wait("dns", Category.DNS, wait("poll", 4), KernelEvidence(connections=(asked,)))
+    assert (joined.waiting_on.peer, joined.waiting_on.service, joined.agrees) == ("10.0.0.53:53", "dns", True)
+    elsewhere = join_wait("dns", Category.DNS, wait("futex"), KernelEvidence(connections=(asked,)))
+    assert (elsewhere.waiting_on.peer, elsewhere.agrees) == (None, None)
+
+
+def test_a_chain_that_leads_into_a_pool_thread_is_joined_with_that_thread() -> None:
+    work = ("app:fetch", "requests/api.py:get", "std/socket.py:SocketIO.readinto")
+    chain = task(*LIFESPAN, *work)
+    thread = replace(pool_thread(*work), native_thread_id=101)
+    other = connection("10.0.0.8:443", ASKED, fd=8)
+    evidence = LookEvidence(
+        threads=(main_thread(*LOOP), thread),
+        suspended=(chain,),
+        connections=(connection(WEB, MUTE, fd=7), other),
+        waits=(wait("epoll_wait", 3, epoll=True), replace(wait("recvfrom", 8), native_thread_id=101)),
+        in_startup=True,
+    )
+    look = LookReader(CodeOwnership()).read_look(evidence)
+    assert look is not None and look.waiting_on is not None
+    assert (look.waiting_on.peer, look.kernel_agrees, look.confidence) == (other.peer, True, Confidence.HIGH)
