@@ -16,6 +16,7 @@ _STDLIB = re.compile(
 )
 _FROZEN = re.compile(r"^<frozen (.+)>$")
 _ARBITER_FILE = re.compile(r"^(.*[\\/])gunicorn[\\/]arbiter\.py$")
+_CYTHON = re.compile(r"\.(?:pyx|pxi|pxd)$")
 _SCRIPT = re.compile(r"[\\/](?:bin|Scripts)[\\/](?:gunicorn|uvicorn)[\w.-]*$")
 
 
@@ -109,6 +110,8 @@ class CodeOwnership:
         relative = shortened.removeprefix(".../").removeprefix("./").removeprefix("src/")
         if not relative.startswith("/") and (elided or relative.partition("/")[0] in known_packages()):
             return relative if "/" in relative else None
+        if not relative.startswith("/") and _CYTHON.search(relative):
+            return _from_known_package(relative)
         return None
 
     def _library_owner(self, module: str) -> tuple[Owner, str]:
@@ -118,7 +121,15 @@ class CodeOwnership:
         return (Owner.GUNICORN if package == "gunicorn" else Owner.LIBRARY), module
 
 
+def _from_known_package(path: str) -> str | None:
+    """`python/grpcio/grpc/_cython/aio/call.pyx.pxi` from the package on: Cython keeps the path it was built under."""
+    parts = path.split("/")
+    known = known_packages()
+    found = next((place for place, part in enumerate(parts[:-1]) if part in known), None)
+    return None if found is None else "/".join(parts[found:])
+
+
 def _module_of(path: str) -> str:
     """`requests/sessions.py` to "requests.sessions", "redis/__init__.py" to "redis"."""
-    stem = re.sub(r"\.(?:py|pyx|pxi|pyc|so|pyd)$", "", path.replace("\\", "/"))
+    stem = re.sub(r"\.(?:py|pyx|pyx\.pxi|pxi|pyc|so|pyd)$", "", path.replace("\\", "/"))
     return stem.removesuffix("/__init__").replace("/", ".")

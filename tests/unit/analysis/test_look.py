@@ -387,6 +387,8 @@ def test_owners() -> None:
         ("/usr/lib/python3/dist-packages/psycopg2/__init__.py", Owner.LIBRARY, "psycopg2"),
         (".../networkx/algorithms/d_separation.py", Owner.LIBRARY, "networkx.algorithms.d_separation"),
         ("src/gevent/hub.py", Owner.LIBRARY, "gevent.hub"),
+        ("src/python/grpcio/grpc/_cython/_cygrpc/aio/call.pyx.pxi", Owner.LIBRARY, "grpc._cython._cygrpc.aio.call"),
+        ("shop/prices.pyx", Owner.APP, ""),
         ("main.py", Owner.APP, ""),
         ("/srv/venv/bin/gunicorn", Owner.GUNICORN, "gunicorn"),
         ("<string>", Owner.STDLIB, ""),
