@@ -85,8 +85,11 @@ def _incident(now: datetime, pid: int) -> list[str]:
     ]
 
 
+JOBS = 2
+
+
 def measure(what: str, path: str) -> None:
-    """Run one measurement in this process and print it as JSON."""
+    """Run one measurement in this process and print it as JSON; `busy_s` is this process's own CPU time."""
     started = time.perf_counter()
     count = 0
     if what == "read bytes":
@@ -100,10 +103,11 @@ def measure(what: str, path: str) -> None:
     else:
         from gtdiag.collectors.log_files import collect_log_events
 
-        for _ in collect_log_events([path]):
+        for _ in collect_log_events([path], jobs=JOBS if what.endswith(f"jobs={JOBS}") else 1):
             count += 1
     seconds = time.perf_counter() - started
-    print(json.dumps({"what": what, "seconds": seconds, "count": count, "peak_rss_bytes": _peak_rss_bytes()}))
+    figures = {"seconds": seconds, "busy_s": time.process_time(), "count": count, "peak_rss_bytes": _peak_rss_bytes()}
+    print(json.dumps({"what": what, **figures}))
 
 
 def _peak_rss_bytes() -> int | None:
@@ -133,15 +137,17 @@ def main() -> None:
         size = path.stat().st_size
         print(f"{size / 1e6:.0f} MB, seed {arguments.seed}, {arguments.incidents_per_mb} incidents per MB")
         baseline = None
-        for what in ("read bytes", "for line in file", "collect_log_events"):
+        measured = ("read bytes", "for line in file", "collect_log_events", f"collect_log_events jobs={JOBS}")
+        for what in measured:
             command = [sys.executable, __file__, "--measure", what, str(path)]
             result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             baseline = baseline or result["seconds"]
             peak = result["peak_rss_bytes"]
             memory = "peak memory unknown" if peak is None else f"peak {peak / 1e6:.0f} MB"
+            unit = "bytes" if what == "read bytes" else "items"
             print(
-                f"{what:<20} {size / 1e6 / result['seconds']:8.0f} MB/s  x{result['seconds'] / baseline:6.1f}  "
-                f"{memory}  ({result['count']:,} {'bytes' if what == 'read bytes' else 'items'})"
+                f"{what:<27} {size / 1e6 / result['seconds']:8.0f} MB/s  x{result['seconds'] / baseline:6.1f}  "
+                f"{memory}, {result['busy_s']:.2f} s CPU  ({result['count']:,} {unit})"
             )
 
 

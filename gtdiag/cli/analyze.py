@@ -45,12 +45,21 @@ Exit codes: 0 nothing found, 1 incidents or patterns found, 2 wrong usage,
     metavar="SECONDS",
     help="gunicorn's timeout setting, where the log does not tell.",
 )
+@option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Search large logs with N processes; the report is the same.",
+)
 @report_options
 def analyze(
     files: tuple[str, ...],
     since: datetime | timedelta | None,
     until: datetime | timedelta | None,
     timeout: float | None,
+    jobs: int,
     report_options: ReportOptions,
 ) -> ExitCode:
     """Tell from saved logs, or from a recording, what gunicorn's workers hung in or died of.
@@ -74,7 +83,8 @@ def analyze(
     if standard_input is not None and standard_input.holds_recording:
         recordings.insert(0, standard_input.NAME)
     if not recordings:
-        return conclude(fold(_events_of_logs(files, standard_input, since, until, timeout), rules), report_options)
+        events = _events_of_logs(files, standard_input, since, until, timeout, jobs)
+        return conclude(fold(events, rules), report_options)
     if len(files) > 1:
         raise UsageError(f"{recordings[0]} is a recording; a recording is analyzed by itself", hint="give one FILE")
     if since is not None or until is not None or timeout is not None:
@@ -97,6 +107,7 @@ def _events_of_logs(
     since: datetime | timedelta | None,
     until: datetime | timedelta | None,
     timeout_s: float | None,
+    jobs: int,
 ) -> Iterator[Event]:
     from gtdiag.collectors.log_files import collect_log_events
 
@@ -108,5 +119,6 @@ def _events_of_logs(
         since=since if isinstance(since, datetime) else None,
         until=until if isinstance(until, datetime) else None,
         timeout_s=timeout_s,
+        jobs=jobs,
     )
     return keep_window(events, back_since, back_until) if back_since or back_until else events

@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from gtdiag.collectors.block_search import BlockSearch, search_here
 from gtdiag.collectors.log_compression import ByteSource, read_fully
 from gtdiag.model.events import Event
 from gtdiag.parsing.log_parser import LogParser
 from gtdiag.parsing.relevance import (
-    COARSE_LITERALS,
-    JOURNAL_LITERALS,
-    JOURNAL_MARK,
     LINE_CHARACTERS,
     LOOK_BACK_CHARACTERS,
     REACH,
     SIGNAL_BYTES,
-    SIGNAL_SPAN_BYTES,
     Reach,
     find_reach,
 )
@@ -64,11 +61,11 @@ def read_line_blocks(source: ByteSource, block_bytes: int = BLOCK_BYTES) -> Iter
         yield carry
 
 
-def scan_blocks(blocks: Iterable[bytes], parser: LogParser) -> Iterator[Event]:
+def scan_blocks(blocks: Iterable[bytes], parser: LogParser, search: BlockSearch = search_here) -> Iterator[Event]:
     """The parser's events: exactly those of feeding it every line, for a fraction of the work. Does not flush."""
     scanner = _Scanner(parser)
-    for block in blocks:
-        yield from scanner.scan(block)
+    for block, starts in search(blocks):
+        yield from scanner.scan(block, starts)
 
 
 class _Scanner:
@@ -79,9 +76,8 @@ class _Scanner:
         """Number of the first line of the current block."""
         self._fed_line = 0
         """The last line that was handed over."""
-        self._literals: tuple[bytes, ...] | None = None
 
-    def scan(self, block: bytes) -> Iterator[Event]:
+    def scan(self, block: bytes, starts: Iterable[int]) -> Iterator[Event]:
         parser = self._parser
         fed_to = 0  # everything of the block before this position was handed over
         counted_to, counted_line = 0, self._first_line
@@ -89,9 +85,7 @@ class _Scanner:
             events, fed_to, counted_line = self._feed_attentively(block, 0, counted_line)
             counted_to = fed_to
             yield from events
-        if self._literals is None:
-            self._literals = COARSE_LITERALS + (JOURNAL_LITERALS if JOURNAL_MARK in block else ())
-        for start in sorted(_find_tell_tale_lines(block, self._literals)):
+        for start in starts:
             if start < fed_to:
                 continue
             number = counted_line + block.count(b"\n", counted_to, start)
@@ -148,20 +142,6 @@ class _Scanner:
 def _line_end(block: bytes, start: int) -> int:
     end = block.find(b"\n", start)
     return len(block) if end < 0 else end
-
-
-def _find_tell_tale_lines(block: bytes, literals: tuple[bytes, ...]) -> set[int]:
-    """Where the lines begin that hold a tell-tale word."""
-    starts: set[int] = set()
-    for literal in literals:
-        at = block.find(literal)
-        while at >= 0:
-            end = _line_end(block, at)
-            # Only around the literal: a line may be long, and most that hold only the literal are access lines.
-            if SIGNAL_BYTES.search(block, max(at - SIGNAL_SPAN_BYTES, 0), min(at + SIGNAL_SPAN_BYTES, end)) is not None:
-                starts.add(block.rfind(b"\n", 0, at) + 1)
-            at = block.find(literal, end)
-    return starts
 
 
 def _reach_of(block: bytes, start: int, end: int) -> Reach | None:

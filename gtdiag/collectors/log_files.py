@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
+from gtdiag.collectors.block_search import BlockSearch, search_with
 from gtdiag.collectors.log_blocks import decode_line, read_line_blocks, scan_blocks
 from gtdiag.collectors.log_compression import ByteSource, GuardedSource, decompress, open_log, read_fully
 from gtdiag.collectors.log_direction import Direction, find_direction, read_reversed_lines
@@ -79,12 +80,14 @@ def collect_log_events(
     since: datetime | None = None,
     until: datetime | None = None,
     timeout_s: float | None = None,
+    jobs: int = 1,
 ) -> Iterator[Event]:
     """The events of saved logs: ObservationStarted, what the logs hold in order of time, ObservationEnded.
 
     `files`: paths, or "-" for standard input (`stdin`, else the process's own). Several files are read one after the
     other, the oldest first; the parts of one rotated log belong together. `since`, `until`: aware times; events outside
     are left out, those without a time are not. `timeout_s`: gunicorn's setting, handed on.
+    `jobs`: how many processes search the blocks of a large log; the events are the same for any number.
 
     Raises LogReadError for a file that is missing, not readable or not text, and when no file holds a gunicorn line.
     """
@@ -96,7 +99,7 @@ def collect_log_events(
     seq = itertools.count()
     starts = [log.first.at for log in logs if log.first is not None and log.direction is Direction.OLDEST_FIRST]
     start = min(starts, default=None)
-    pending = _collect(logs, seq, since, until)
+    pending = _collect(logs, seq, since, until, search_with(jobs))
     # A newest-first log begins where it ends; its first event tells about when.
     first_event = next(pending, None) if start is None else None
     if start is None and first_event is not None:
@@ -122,7 +125,11 @@ def collect_log_events(
 
 
 def _collect(
-    logs: Sequence[_Log], seq: Iterator[int], since: datetime | None, until: datetime | None
+    logs: Sequence[_Log],
+    seq: Iterator[int],
+    since: datetime | None,
+    until: datetime | None,
+    search: BlockSearch,
 ) -> Iterator[Event]:
     """The events of all logs; raises where not one of them is a log of gunicorn's."""
     identities: dict[str, WorkerIdentities] = {}
@@ -133,7 +140,7 @@ def _collect(
         newest_event: datetime | None = None
         empty = not log.head
         in_head = _holds_gunicorn_record(log.head)
-        for event in _parse(log, LogParser(log.name, newest=log.newest, identities=shared, seq=seq)):
+        for event in _parse(log, LogParser(log.name, newest=log.newest, identities=shared, seq=seq), search):
             found = found or not isinstance(event, CollectionGap)
             if event.at is not None:
                 newest_event = event.at if newest_event is None else max(newest_event, event.at)
@@ -159,9 +166,9 @@ def _gap(log: _Log, seq: Iterator[int], why: str) -> CollectionGap:
     return CollectionGap(origin=Origin(source="log", file=log.name), seq=next(seq), what="log", why=why)
 
 
-def _parse(log: _Log, parser: LogParser) -> Iterator[Event]:
+def _parse(log: _Log, parser: LogParser, search: BlockSearch) -> Iterator[Event]:
     if log.direction is Direction.OLDEST_FIRST:
-        yield from scan_blocks(log.read_blocks(), parser)
+        yield from scan_blocks(log.read_blocks(), parser, search)
         yield from parser.flush()
         return
     numbers: dict[int, int] = {}

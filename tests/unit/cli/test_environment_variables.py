@@ -35,6 +35,7 @@ VALUES = {
     "--timeout": ("30", 30.0),
     "--of": ("ps", "ps"),
     "--rules": ("rules.toml", "rules.toml"),
+    "--jobs": ("3", 3),
 }
 SKIPPED = {"--fail-on", "--since", "--until"}
 """Their values are objects; what they mean is tested with the types."""
