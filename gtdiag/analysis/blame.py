@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from gtdiag.analysis.look import Look
 from gtdiag.model.report import Blocked, Category, Confidence, How, Owner, StackFrame
 from gtdiag.rules.categories import WAITING_CATEGORIES
-from gtdiag.rules.services import match_service
+from gtdiag.rules.services import match_peer
 from gtdiag.rules.thresholds import threshold
 
 _MAX_CALLS = 64  # distinct calls kept for one worker; a worker that shows more is not blocked in one of them
@@ -225,5 +225,6 @@ def _richer(old: Look, new: Look) -> Look:
 
 def _peer_agrees(blocked: Blocked) -> bool:
     """Whether the socket's peer says the same category as the stack: two independent witnesses."""
-    service = match_service(blocked.waiting_on.peer) if blocked.waiting_on else None
+    waiting = blocked.waiting_on
+    service = match_peer(waiting.peer, waiting.process_name) if waiting else None
     return service is not None and service.category is blocked.category

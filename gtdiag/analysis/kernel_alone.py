@@ -9,7 +9,7 @@ from gtdiag.analysis.kernel_side import find_wait, join_wait, kind_of_wait
 from gtdiag.analysis.look import CATEGORY_BY_KERNEL_WAIT, Look, LookEvidence
 from gtdiag.model.report import Category, Confidence, How, WaitingOn
 from gtdiag.model.stacks import KernelWait
-from gtdiag.rules.services import match_service
+from gtdiag.rules.services import match_peer
 from gtdiag.rules.thresholds import threshold
 
 
@@ -43,7 +43,7 @@ def _peer_alone(evidence: LookEvidence, wait: KernelWait | None, *, direct: bool
     waiting = joined.waiting_on
     if waiting.peer is None or not joined.sure or not (direct or waiting.condition):
         return None
-    service = match_service(waiting.peer)
+    service = match_peer(waiting.peer, waiting.process_name)
     return _without_stack(
         service.category if service else Category.NETWORK,
         waiting,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from gtdiag.analysis.peer_condition import Condition, awaits_answer, read_condition
 from gtdiag.model.report import Category, WaitingOn
 from gtdiag.model.stacks import Connection, KernelWait, WaitedDescriptor
-from gtdiag.rules.services import match_kernel_wait, match_service
+from gtdiag.rules.services import Service, match_kernel_wait, match_peer
 
 _LIKES_OF_READ = ("read", "readv", "write", "writev", "pread64", "preadv", "pwrite64", "ioctl", "close")
 _KIND_OF_DESCRIPTOR = {"socket": "socket", "pipe": "pipe", "file": "disk", "pidfd": "child"}
@@ -87,7 +87,7 @@ def join_wait(kind: str, category: Category, wait: KernelWait | None, seen: Kern
 def describe_connection(connection: Connection, condition: Condition | None, kind: str = "socket") -> WaitingOn:
     """A connection as what is waited on, with the kernel's figures."""
     traffic = connection.traffic
-    service = match_service(connection.peer)
+    service = service_of(connection)
     process = connection.process
     return WaitingOn(
         kind,
@@ -107,12 +107,17 @@ def describe_connection(connection: Connection, condition: Condition | None, kin
     )
 
 
+def service_of(connection: Connection) -> Service | None:
+    """What a connection leads to, by the process at its other end or by its port or path."""
+    return match_peer(connection.peer, connection.process.name if connection.process else None)
+
+
 def choose_connection(candidates: Sequence[Connection], category: Category | None) -> tuple[Connection | None, bool]:
     """The connection that is waited on, and whether no other one fits as well.
 
     First those whose port belongs to the category, then those that wait for an answer, then one peer only.
     """
-    fitting = [c for c in candidates if (s := match_service(c.peer)) is not None and s.category is category]
+    fitting = [c for c in candidates if (s := service_of(c)) is not None and s.category is category]
     best = fitting or list(candidates)
     waiting = [c for c in best if awaits_answer(c)]
     best = waiting or best
@@ -130,7 +135,7 @@ def choose_connection(candidates: Sequence[Connection], category: Category | Non
 def _join_socket(category: Category, wait: KernelWait | None, seen: KernelEvidence) -> JoinedWait:
     connected = [c for c in seen.connections if c.outgoing and c.peer and c.protocol != "udp"]
     # A worker has unix sockets that no call waits for (the system log): one is chosen only if it is a known server's.
-    outgoing = [c for c in connected if c.family != "unix" or match_service(c.peer)]
+    outgoing = [c for c in connected if c.family != "unix" or service_of(c)]
     if wait is None or wait.system_call is None:
         return _chosen(outgoing, category, seen, wait)
     if any(descriptor.through_epoll for descriptor in wait.descriptors):

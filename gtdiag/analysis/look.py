@@ -17,7 +17,7 @@ from gtdiag.model.stacks import Connection, Frame, KernelWait, SuspendedCode, Th
 from gtdiag.rules.catalog import Catalog, Level, Rule, read_catalog
 from gtdiag.rules.categories import WAITING_CATEGORIES
 from gtdiag.rules.frameworks import is_event_loop_module, waits_for_own_pool
-from gtdiag.rules.services import match_service
+from gtdiag.rules.services import Service, match_peer
 
 _IMPORT_MODULES = ("importlib", "zipimport")
 CATEGORY_BY_KERNEL_WAIT = {
@@ -360,13 +360,14 @@ def _classify_by_kernel(
         return _Classified(Category.SUBPROCESS, library, library_call, "child", "kernel.pipe", Confidence.MEDIUM)
     if kind in ("socket", "poll") or not own_thread:
         joined = join_wait("socket", Category.UNKNOWN, wait if own_thread else None, evidence.kernel)
-        service = match_service(joined.waiting_on.peer) if joined.sure and joined.agrees is not False else None
+        service = _service_of(joined.waiting_on) if joined.sure and joined.agrees is not False else None
         if service is not None:
             return _Classified(
                 service.category, library, library_call, "socket", f"port.{service.name}", Confidence.MEDIUM
             )
         if kind == "socket" or (joined.agrees and joined.waiting_on.kind == "socket"):
-            return _Classified(Category.NETWORK, library, library_call, "socket", "kernel.socket", Confidence.MEDIUM)
+            # A peer, and nothing that says what it is: a database or a cache on a port of its own, as likely as not.
+            return _Classified(Category.NETWORK, library, library_call, "socket", "kernel.socket", Confidence.LOW)
     if kind == "lock":
         # A futex is a lock, and also how C libraries with threads of their own wait: a lead, not a proof.
         return _Classified(Category.LOCK, library, library_call, "lock", "kernel.lock", Confidence.LOW)
@@ -382,12 +383,16 @@ def _join(
         joined = join_wait("lock", classified.category, wait, KernelEvidence(evidence.waits))
         return replace(joined, waiting_on=replace(joined.waiting_on, condition=Condition.OWN_POOL.value))
     joined = join_wait(kind, classified.category, wait, evidence.kernel)
-    service = match_service(joined.waiting_on.peer) if joined.agrees else None
+    service = _service_of(joined.waiting_on) if joined.agrees else None
     if service is not None and service.category not in (classified.category, Category.HTTP, Category.NETWORK):
         # Web ports carry everything; another service's own port is a second witness that says something else.
         note = f"{joined.note}, the port of {service.name}" if joined.note else None
         return replace(joined, agrees=False, note=note)
     return joined
+
+
+def _service_of(waiting: WaitingOn) -> Service | None:
+    return match_peer(waiting.peer, waiting.process_name)
 
 
 def _wait_of_chain(evidence: LookEvidence, chain: Sequence[Frame]) -> KernelWait | None:

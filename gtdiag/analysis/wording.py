@@ -67,10 +67,11 @@ def _describe_other_end(waiting: WaitingOn | None) -> str:
     text = ""
     if waiting.peer:
         text += f" to {describe_peer(waiting)}"
+        text += f" (the process {waiting.process_name})" if waiting.process_name else ""
+    elif waiting.process_name:
+        text += f", waiting for the process {waiting.process_name}"
     elif waiting.file:
         text += f" on {waiting.file}"
-    if waiting.process_name:
-        text += f", waiting for the process {waiting.process_name}"
     condition = describe_condition(waiting)
     if condition and (waiting.peer or waiting.condition):
         text += f", {condition}"

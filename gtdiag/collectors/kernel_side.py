@@ -9,7 +9,7 @@ from gtdiag.collectors.host_names import name_of, read_host_names
 from gtdiag.collectors.peer_processes import PeerFinder
 from gtdiag.collectors.socket_diagnostics import SocketDiagnosticsError
 from gtdiag.collectors.sockets import read_sockets
-from gtdiag.collectors.tcp_traffic import read_traffic
+from gtdiag.collectors.tcp_traffic import find_other_ends, read_traffic
 from gtdiag.collectors.thread_waits import read_thread_waits
 from gtdiag.model.stacks import Connection, KernelWait, TcpTraffic, WaitedDescriptor
 
@@ -45,14 +45,16 @@ class KernelSideReader:
             without_traffic = error
         waited = {descriptor.fd for wait in waits for descriptor in wait.descriptors}
         names = read_host_names(pid) if outgoing else {}
+        awaited = [connection for connection in outgoing if connection.fd in waited]
+        other_ends = {**unix_peers, **find_other_ends(pid, awaited)}
         return KernelSide(
             connections=tuple(
                 replace(
                     connection,
                     traffic=traffic.get(connection.inode or 0),
                     peer_name=name_of(connection.peer, names),
-                    process=self._peers.find(pid, unix_peers[connection.inode])
-                    if connection.outgoing and connection.fd in waited and connection.inode in unix_peers
+                    process=self._peers.find(pid, other_ends[connection.inode])
+                    if connection in awaited and connection.inode in other_ends
                     else None,
                 )
                 for connection in connections

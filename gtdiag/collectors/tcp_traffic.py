@@ -9,6 +9,8 @@ import ipaddress
 import socket
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
 
 from gtdiag.collectors.socket_diagnostics import (
     SocketDiagnosticsError,
@@ -56,6 +58,30 @@ def read_traffic(pid: int, connections: Iterable[Connection]) -> dict[int, TcpTr
             if found is not None and found[0] == connection.inode:
                 traffic[found[0]] = found[1]
     return traffic
+
+
+def find_other_ends(pid: int, connections: Iterable[Connection]) -> dict[int, int]:
+    """The inodes of the sockets at the other end of connections within this host, by the connections' own inodes."""
+    local = [c for c in connections if c.protocol == "tcp" and c.peer and c.inode is not None and _is_local(c)][
+        :MAX_ASKED
+    ]
+    found: dict[int, int] = {}
+    if not local:
+        return found
+    with suppress(SocketDiagnosticsError, OSError), open_socket_diagnostics(pid) as diagnostics:
+        for connection in local:
+            assert connection.peer is not None and connection.inode is not None
+            turned = replace(connection, local=connection.peer, peer=connection.local)
+            answer = diagnostics.ask(build_question(turned))
+            if answer is not None and len(answer) >= ANSWER.size and (inode := ANSWER.unpack_from(answer)[-1]):
+                found[connection.inode] = inode
+    return found
+
+
+def _is_local(connection: Connection) -> bool:
+    """Whether both ends have the same address, or the loopback's: the peer is a process of the same host."""
+    own, peer = _split(connection.local)[0], _split(connection.peer or "")[0]
+    return own == peer or ipaddress.ip_address(peer).is_loopback
 
 
 def build_question(connection: Connection) -> bytes:

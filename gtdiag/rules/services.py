@@ -37,6 +37,17 @@ def _unix_services() -> tuple[tuple[str, Service], ...]:
     return tuple((part, Service(entry["service"], Category(entry["category"]))) for part, entry in entries)
 
 
+@cache
+def _process_services() -> dict[str, Service]:
+    entries = read_toml("services.toml")["processes"].items()
+    return {name: Service(entry["service"], Category(entry["category"])) for name, entry in entries}
+
+
+def match_peer(peer: str | None, process_name: str | None) -> Service | None:
+    """The service of a peer: by the process at the other end where that is known, else by its address."""
+    return _process_services().get(process_name or "") or match_service(peer)
+
+
 def match_service(peer: str | None) -> Service | None:
     """The service of a peer by its port ("10.0.3.7:5432") or its path; None for one that is not well known."""
     if peer and peer.startswith(("/", "@")):

@@ -79,7 +79,9 @@ def test_a_peer_that_accepts_and_says_nothing(tmp_path: Path) -> None:
     assert waiting_on["bytes_sent"] > 0 and waiting_on["bytes_received"] == 0
     assert waiting_on["last_received_s"] > TIMEOUT_S
     assert waiting_on["system_call"] == "recvfrom"
-    assert f"{server.peer}, TCP connected, 0 bytes back" in report["verdict"]["summary"]
+    assert waiting_on["process_pid"] == os.getpid()  # the server is this test
+    summary = report["verdict"]["summary"]
+    assert f"to {server.peer} (the process {waiting_on['process_name']}), TCP connected, 0 bytes back" in summary
 
 
 def test_a_peer_that_is_slow(tmp_path: Path) -> None:

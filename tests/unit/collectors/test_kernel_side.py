@@ -126,6 +126,30 @@ def test_a_unix_socket_leads_to_the_process_at_the_other_end(tmp_path: Path) -> 
     assert connection.process is not None and connection.process.pid == os.getpid()
 
 
+@linux
+def test_a_connection_within_the_host_leads_to_its_server() -> None:
+    code = "import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); s.recv(1)"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = subprocess.Popen([sys.executable, "-c", code, str(server.getsockname()[1])])
+        accepted, _ = server.accept()
+        try:
+            with accepted:
+                wait_until_it_receives(client.pid)
+                seen, _ = look_at(client.pid)
+        finally:
+            client.kill()
+            client.wait(10)
+    (connection,) = [c for c in seen.connections if c.outgoing]
+    assert connection.process is not None and connection.process.pid == os.getpid()
+
+
+def wait_until_it_receives(pid: int) -> None:
+    end_s = time.monotonic() + 20
+    while read_thread_waits(pid)[0].system_call != "recvfrom":
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+
+
 def waiting_unix_client(server: socket.socket, path: str) -> UnixClient:
     server.bind(path)
     server.listen()
@@ -142,10 +166,7 @@ class UnixClient:
         code = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.recv(1)"
         self._process = subprocess.Popen([sys.executable, "-c", code, self._path])
         self._accepted, _ = self._server.accept()
-        end_s = time.monotonic() + 20
-        while read_thread_waits(self._process.pid)[0].system_call != "recvfrom":
-            assert time.monotonic() < end_s
-            time.sleep(0.02)
+        wait_until_it_receives(self._process.pid)
         return self._process.pid
 
     def __exit__(self, *_: object) -> None:
