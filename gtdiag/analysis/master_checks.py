@@ -97,7 +97,7 @@ def judge_interpreter(master: MasterFacts) -> Judgement:
         said = f"{name} by the name of its files{known}" if master.python else name
         said += f"; its memory may not be read: {master.process.memory.why}"
         return missing(said) if master.python_known is False else unknown(said, master.process.memory.hint)
-    return missing(attempt.why, attempt.hint)
+    return missing(attempt.why)
 
 
 def judge_stacks(master: MasterFacts) -> Judgement | None:

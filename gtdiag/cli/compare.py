@@ -10,6 +10,7 @@ import click
 
 from gtdiag.cli.environment import describe_environment, option
 from gtdiag.cli.output_file import OutputError, write_file, write_standard_output
+from gtdiag.cli.standard_input import StandardInput
 from gtdiag.cli.terminal import page_of, page_of_file
 from gtdiag.errors import ExitCode, UsageError
 from gtdiag.model.comparison import Comparison, Outcome
@@ -122,10 +123,13 @@ def _observe(file: str, timeout_s: float | None) -> Observation:
     from gtdiag.collectors.log_files import collect_log_events
     from gtdiag.recording.reader import is_recording, read_recording
 
-    if file == "-" or not is_recording(file):
-        return fold(collect_log_events((file,), stdin=sys.stdin.buffer, timeout_s=timeout_s))
-    observation = fold(read_recording(file))
-    source = replace(observation.report.source, kind="recording", files=(file,))
+    standard_input = StandardInput() if file == "-" else None
+    source_bytes = None if standard_input is None else standard_input.bytes
+    if not (is_recording(file) if standard_input is None else standard_input.holds_recording):
+        return fold(collect_log_events((file,), stdin=source_bytes, timeout_s=timeout_s))
+    name = file if standard_input is None else standard_input.NAME
+    observation = fold(read_recording(name, source_bytes))
+    source = replace(observation.report.source, kind="recording", files=(name,))
     return replace(observation, report=replace(observation.report, source=source))
 
 

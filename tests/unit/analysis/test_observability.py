@@ -213,6 +213,7 @@ def test_one_worker_of_two() -> None:
 def test_the_first_step_is_what_helps_most() -> None:
     facts = facts_of("w.memory=no w.vm_read=no m.heartbeats=0 w.descriptors=no m.log=no_log")
     assert diagnose(facts).first_step == "do this"
+    assert diagnose(facts_of("m.interpreter=no")).first_step.startswith("run the application on")
     assert diagnose(facts_of("host.py_spy=no")).first_step.startswith("pip install py-spy")
 
 

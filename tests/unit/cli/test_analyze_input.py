@@ -1,4 +1,4 @@
-"""What `analyze -` makes of standard input: a log, or a recording, compressed or not."""
+"""What `analyze -` and `compare` make of standard input: a log, or a recording, compressed or not."""
 
 from __future__ import annotations
 
@@ -70,3 +70,11 @@ def test_nothing_on_standard_input() -> None:
     done = analyze(b"", "-")
     assert done.returncode == 3
     assert b"standard input is empty" in done.stderr
+
+
+def test_compare_takes_a_recording_on_standard_input_too(recording: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(LOG)
+    command = [sys.executable, "-m", "gtdiag", "compare", str(tmp_path / "a.log"), "-", "--format", "json"]
+    done = subprocess.run(command, input=recording, capture_output=True, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    assert json.loads(done.stdout)["after"]["kind"] == "recording"
