@@ -12,11 +12,14 @@ import click
 from gtdiag.cli.environment import option
 from gtdiag.cli.output_file import OutputError, write_file, write_standard_output
 from gtdiag.cli.parameter_types import FailOn, fail_on
+from gtdiag.cli.step_summary import append_step_summary
 from gtdiag.cli.terminal import is_terminal, page_of, page_of_file
 from gtdiag.errors import ExitCode
 from gtdiag.model.report import Report
 from gtdiag.renderers.escaping import escape_text
-from gtdiag.renderers.formats import RENDERERS, ReportFormat
+from gtdiag.renderers.formats import FORMAT_WORDS, RENDERERS, ReportFormat
+from gtdiag.renderers.material import ReportMaterial
+from gtdiag.renderers.page import Page
 from gtdiag.renderers.redaction import redact_report
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -66,14 +69,16 @@ def report_options(command: Command) -> Command:
     return bundled  # type: ignore[return-value]
 
 
+_FORMATS_HELP = "\n".join(f"{member.value:<10}  {FORMAT_WORDS[member]}" for member in ReportFormat)
+
 _OPTIONS = (
     option(
         "--format",
         "report_format",
         type=click.Choice([member.value for member in ReportFormat]),
         default=ReportFormat.TEXT.value,
-        show_default=True,
-        help="How the report is written.",
+        metavar="FORMAT",
+        help=f"How the report is written.  [default: {ReportFormat.TEXT.value}]\n\n\b\n{_FORMATS_HELP}",
     ),
     option("-o", "--output", metavar="FILE", help="Write the report to FILE instead of standard output."),
     option(
@@ -107,18 +112,24 @@ def prepare_report(report: Report, options: ReportOptions) -> Report:
 def deliver_report(report: Report, options: ReportOptions) -> ExitCode:
     """Render the report, write it where it was asked for, and return the exit code it stands for."""
     shown = prepare_report(report, options)
-    render = RENDERERS[options.format]
+    material = ReportMaterial(shown, failing=options.fail_on.kinds)
+
+    def render(page: Page) -> str:
+        return RENDERERS[options.format](material, page)
+
     if options.output is not None and options.output != "-":
         try:
-            write_file(options.output, render(shown, page_of_file()))
+            write_file(options.output, render(page_of_file()))
         except OutputError:
             # What was collected is kept: the report still has standard output to go to.
-            write_standard_output(render(shown, page_of(sys.stdout)))
+            write_standard_output(render(page_of(sys.stdout)))
             raise
         if is_terminal(sys.stderr):
             sys.stderr.write(escape_text(f"report written to {options.output}") + "\n")
     else:
-        write_standard_output(render(shown, page_of(sys.stdout)))
+        write_standard_output(render(page_of(sys.stdout)))
+    if options.format is ReportFormat.GITHUB:
+        append_step_summary(shown)
     return exit_code_of(report, options)
 
 

@@ -40,12 +40,20 @@ def page_of(stream: TextIO | None) -> Page:
     """Return what is known of the stream. COLUMNS overrides the width, as for other programs."""
     fallback = FILE_WIDTH if not is_terminal(stream) else 80
     width = shutil.get_terminal_size((fallback, 24)).columns if is_terminal(stream) else _columns(fallback)
-    return Page(width=width, colour=wants_colour(stream), ascii=is_ascii_only(stream))
+    return Page(width=width, colour=wants_colour(stream), ascii=is_ascii_only(stream), root=_root())
 
 
 def page_of_file() -> Page:
     """Return the page of a report that is written to a file: UTF-8, no colour."""
-    return Page(width=_columns(FILE_WIDTH))
+    return Page(width=_columns(FILE_WIDTH), root=_root())
+
+
+def _root() -> str:
+    """Return the folder that file names are told from: a CI job's checkout, else where the command runs."""
+    try:
+        return os.environ.get("GITHUB_WORKSPACE") or os.getcwd()  # noqa: PTH109 (a text is wanted)
+    except OSError:  # removed under us
+        return ""
 
 
 def _columns(fallback: int) -> int:

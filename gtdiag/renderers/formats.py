@@ -1,6 +1,6 @@
 """The formats a report can be had in, and which renderer makes each of them.
 
-A new format is one file with one function and one line in each of the two tables here.
+A new format is one file with one function, and here a member, its line of help and its renderer.
 """
 
 from __future__ import annotations
@@ -8,10 +8,8 @@ from __future__ import annotations
 import enum
 from typing import Protocol
 
-from gtdiag.model.report import Report
-from gtdiag.renderers.json_report import render_json
+from gtdiag.renderers.material import ReportMaterial
 from gtdiag.renderers.page import Page
-from gtdiag.renderers.text import render_text
 
 
 class ReportFormat(str, enum.Enum):
@@ -19,24 +17,65 @@ class ReportFormat(str, enum.Enum):
 
     TEXT = "text"
     JSON = "json"
+    MARKDOWN = "markdown"
+    JUNIT = "junit"
+    GITHUB = "github"
+
+
+FORMAT_WORDS: dict[ReportFormat, str] = {
+    ReportFormat.TEXT: "for a person at a terminal",
+    ReportFormat.JSON: "for programs (gtdiag schema describes it)",
+    ReportFormat.MARKDOWN: "for an issue or a wiki, stacks folded",
+    ReportFormat.JUNIT: "JUnit XML for a CI server",
+    ReportFormat.GITHUB: "GitHub Actions: annotations, and the step's summary",
+}
+"""What each is for, in a line of `--help`."""
 
 
 class Renderer(Protocol):
     """Turns a report into text that ends in a newline. The page is what is known of where it will be read."""
 
-    def __call__(self, report: Report, page: Page, /) -> str:
+    def __call__(self, material: ReportMaterial, page: Page, /) -> str:
         """Render the whole report."""
 
 
-def _text(report: Report, page: Page, /) -> str:
-    return render_text(report, width=page.width, colour=page.colour, ascii=page.ascii)
+# Each imports its renderer when it is called: a command needs one of them.
 
 
-def _json(report: Report, _page: Page, /) -> str:
-    return render_json(report)
+def _text(material: ReportMaterial, page: Page, /) -> str:
+    from gtdiag.renderers.text import render_text
+
+    return render_text(material.report, width=page.width, colour=page.colour, ascii=page.ascii)
+
+
+def _json(material: ReportMaterial, _page: Page, /) -> str:
+    from gtdiag.renderers.json_report import render_json
+
+    return render_json(material.report)
+
+
+def _markdown(material: ReportMaterial, _page: Page, /) -> str:
+    from gtdiag.renderers.markdown import render_markdown
+
+    return render_markdown(material.report)
+
+
+def _junit(material: ReportMaterial, _page: Page, /) -> str:
+    from gtdiag.renderers.junit import render_junit
+
+    return render_junit(material.report, failing=material.failing)
+
+
+def _github(material: ReportMaterial, page: Page, /) -> str:
+    from gtdiag.renderers.github import render_github
+
+    return render_github(material.report, root=page.root, failing=material.failing)
 
 
 RENDERERS: dict[ReportFormat, Renderer] = {
     ReportFormat.TEXT: _text,
     ReportFormat.JSON: _json,
+    ReportFormat.MARKDOWN: _markdown,
+    ReportFormat.JUNIT: _junit,
+    ReportFormat.GITHUB: _github,
 }

@@ -10,8 +10,12 @@ MIN_WIDTH = 40
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Width in terminal columns; `colour`: ANSI styles are understood; `ascii`: nothing else can be shown."""
+    """Width in terminal columns; `colour`: ANSI styles are understood; `ascii`: nothing else can be shown.
+
+    `root`: the folder that a reader knows the application's files from (the checkout of a CI job); empty: not known.
+    """
 
     width: int = 80
     colour: bool = False
     ascii: bool = False
+    root: str = ""

@@ -17,6 +17,7 @@ from gtdiag.model.report import (
     Pattern,
     Phase,
     Report,
+    Request,
     StackFrame,
     Worker,
     WorkerEnd,
@@ -27,6 +28,9 @@ from gtdiag.renderers.incident_groups import IncidentGroup
 FRAMES_AFTER_THE_CALL = 3
 MAX_APP_FRAMES = 12
 MAX_WORKER_ROWS = 40
+MAX_GROUPS = 20
+MAX_EVIDENCE_LINES = 6
+MAX_REQUESTS = 10
 """What a person reads; the JSON has all of it, and each format says how much it leaves out."""
 
 WORKER_COLUMNS = ("PID", "NO", "PHASE", "END", "BOOTED", "START-UP", "HEARTBEAT", "MEMORY", "BLOCKED IN")
@@ -164,6 +168,18 @@ def say_frame_place(frame: StackFrame) -> str:
     )
 
 
+def say_stack(stack: tuple[StackFrame, ...], whole_up_to: int = 0) -> list[str]:
+    """Return the lines of a stack, ">> " before application code; shortened where it has more frames than given."""
+    lines = []
+    for frame in stack if len(stack) <= whole_up_to else shorten_stack(stack):
+        if frame is None:
+            lines.append("   ...")
+        else:
+            mark = ">>" if frame.owner is Owner.APP else "  "
+            lines.append(f"{mark} {frame.function}  {say_frame_place(frame)}".rstrip())
+    return lines
+
+
 def say_pattern_title(pattern: Pattern) -> str:
     """Return "restart loop (confidence: high)"."""
     return f"{phrases.PATTERN_TITLES[pattern.kind]} (confidence: {phrases.CONFIDENCES[pattern.confidence]})"
@@ -209,6 +225,13 @@ def say_worker(worker: Worker, report: Report) -> tuple[str, ...]:
         phrases.say_bytes(worker.rss_bytes, unknown=""),
         phrases.say_call_name(worker.blocked) if worker.blocked else "",
     )
+
+
+def requests_in_flight(report: Report) -> list[tuple[int, Request]]:
+    """Return what the workers that still run are handling, the longest first, each with the worker's pid."""
+    running = [worker for worker in report.workers if worker.end is WorkerEnd.RUNNING]
+    handled = [(worker.pid, request) for worker in running for request in worker.requests]
+    return sorted(handled, key=lambda one: -(one[1].seconds or 0.0))
 
 
 def say_kernel_kill(record: KernelOomRecord) -> str:

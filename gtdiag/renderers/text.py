@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from gtdiag.model.report import Blocked, Confidence, Owner, Report, WorkerEnd
+from gtdiag.model.report import Blocked, Confidence, Owner, Report
 from gtdiag.renderers import phrases, report_words
 from gtdiag.renderers.escaping import escape_text
 from gtdiag.renderers.incident_groups import IncidentGroup, group_incidents
 from gtdiag.renderers.markdown_text import parse_markdown
 from gtdiag.renderers.page import Page
 from gtdiag.renderers.report_strings import map_strings
-from gtdiag.renderers.report_words import Fact, GroupContext
+from gtdiag.renderers.report_words import MAX_EVIDENCE_LINES, MAX_GROUPS, MAX_REQUESTS, Fact, GroupContext
 from gtdiag.renderers.text_page import TextPage
-
-MAX_GROUPS = 20
-MAX_EVIDENCE_LINES = 6
-MAX_REQUESTS = 10
-"""What fits a terminal; the JSON has all of it, and the text says how much it leaves out."""
 
 _MANY_LINES = frozenset({"Remedy.why", "Remedy.how"})
 
@@ -139,11 +134,9 @@ def _write_workers(page: TextPage, report: Report) -> None:
 
 def _write_requests(page: TextPage, report: Report) -> None:
     """What the workers that still run are handling, the longest first."""
-    running = [worker for worker in report.workers if worker.end is WorkerEnd.RUNNING]
-    handled = [(worker.pid, request) for worker in running for request in worker.requests]
+    handled = report_words.requests_in_flight(report)
     if not handled:
         return
-    handled.sort(key=lambda one: -(one[1].seconds or 0.0))
     page.heading("Requests in flight")
     for pid, request in handled[:MAX_REQUESTS]:
         page.field(f"pid {pid}", phrases.say_request(request))

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from gtdiag.renderers.formats import RENDERERS, ReportFormat
+from gtdiag.renderers.formats import FORMAT_WORDS, RENDERERS, ReportFormat
+from gtdiag.renderers.material import ReportMaterial
 from gtdiag.renderers.page import Page
 from tests.unit.renderers import sample_reports
 
@@ -10,6 +11,10 @@ from tests.unit.renderers import sample_reports
 @pytest.mark.parametrize("member", ReportFormat)
 @pytest.mark.parametrize("name", sample_reports.REPORTS)
 def test_every_format_renders_every_report(member: ReportFormat, name: str) -> None:
-    text = RENDERERS[member](sample_reports.REPORTS[name](), Page())
+    text = RENDERERS[member](ReportMaterial(sample_reports.REPORTS[name]()), Page())
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
+
+
+def test_every_format_has_its_renderer_and_its_words() -> None:
+    assert set(RENDERERS) == set(FORMAT_WORDS) == set(ReportFormat)
