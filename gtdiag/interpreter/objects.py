@@ -58,6 +58,10 @@ class TypeInfo:
     dict_offset: int
 
 
+_NEVER_READY = ("async_generator_asend", "async_generator_athrow", "async_generator_wrapped_value")
+"""Static types that CPython up to 3.9 gives no base (does not make ready) until somebody asks for an attribute."""
+
+
 class ObjectReader:
     """Reads objects of one interpreter; remembers types and strings of code for one look."""
 
@@ -99,8 +103,9 @@ class ObjectReader:
             basic_size=self.memory.i64(address + _TP_BASICSIZE),
             dict_offset=self.memory.i64(address + _TP_DICTOFFSET),
         )
-        # Every type but `object` itself ends in `object`; anything else is not a type.
-        if not names or names[-1] != "object" or not 0 < info.basic_size < 1 << 20:
+        # Every type but `object` itself ends in `object`; anything else is no type, but for those without a base yet.
+        based = bool(names) and (names[-1] == "object" or (len(names) == 1 and info.name in _NEVER_READY))
+        if not based or not 0 < info.basic_size < 1 << 20:
             raise InconsistentReadError(f"no type at {address:#x}")
         self._types[address] = info
         return info
