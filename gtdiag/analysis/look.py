@@ -346,6 +346,10 @@ def _classify_by_kernel(
         return _Classified(Category.CPU, library, library_call, "cpu", "cpu.running", Confidence.HIGH)
     own_thread = how in (How.THREAD, How.EXECUTOR)
     kind = kind_of_wait(wait, evidence.kernel_function if how is How.THREAD else None) if own_thread else None
+    if kind == "sleep" and wait is not None and wait.sleeps_for:
+        # time.sleep() sleeps until a moment (CPython 3.11 and later) or in select (before). A C library that sleeps for
+        # a time waits for something between two tries (SQLite for a lock), and does not say for what.
+        return _Classified(Category.UNKNOWN, library, library_call, "sleep", None, Confidence.LOW)
     if kind in ("sleep", "child", "file_lock", "disk"):
         return _Classified(
             CATEGORY_BY_KERNEL_WAIT[kind],

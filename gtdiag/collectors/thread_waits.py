@@ -20,6 +20,7 @@ MAX_POLL_ENTRIES = 4096
 MAX_SELECT_DESCRIPTORS = 65536
 POLL_ENTRY = struct.Struct("=ihh")
 WORD_BYTES = 8
+TIMER_ABSTIME = 1
 WAIT_FOR_PID = 1
 """P_PID of waitid(2)."""
 POLL_READ, POLL_WRITE = 0x1, 0x4
@@ -108,7 +109,15 @@ def _read_thread(pid: int, tid: int, machine: str, read_memory: ReadMemory) -> K
         system_call=call.name,
         descriptors=_descriptors(pid, line, call, read_memory),
         process=_awaited_child(pid, line, call.name),
+        sleeps_for=sleeps_for_a_time(line, call.name),
     )
+
+
+def sleeps_for_a_time(line: SystemCallLine, name: str) -> bool | None:
+    """Whether a thread sleeps for a time, not until a moment (clock_nanosleep(2)); None where it does not sleep."""
+    if name == "clock_nanosleep":
+        return not line.arguments[1] & TIMER_ABSTIME
+    return True if name == "nanosleep" else None
 
 
 def _awaited_child(pid: int, line: SystemCallLine, name: str) -> PeerProcess | None:

@@ -107,7 +107,8 @@ class KernelWait:
 
     `state`: the one-letter state (R runs, S sleeps, D sleeps for a disk); `function`: the kernel function it sleeps in;
     `system_call`: its name, None where it runs or may not be read (it needs the right to ptrace). `process`: the child
-    whose end it waits for (wait4, waitid).
+    whose end it waits for (wait4, waitid). `sleeps_for`: it sleeps for a time (True) or until a moment (False); None
+    where it does not sleep, or that may not be read.
     """
 
     native_thread_id: int
@@ -116,6 +117,7 @@ class KernelWait:
     system_call: str | None = None
     descriptors: tuple[WaitedDescriptor, ...] = ()
     process: PeerProcess | None = None
+    sleeps_for: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

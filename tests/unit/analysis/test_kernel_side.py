@@ -296,6 +296,26 @@ def test_what_the_kernel_function_says(function: str, category: Category, confid
     assert (seen.category, seen.how, seen.confidence) == (category, How.KERNEL, confidence)
 
 
+@pytest.mark.parametrize(
+    ("sleeps_for", "category", "confidence"),
+    [
+        (False, Category.SLEEP, Confidence.HIGH),  # time.sleep() of CPython 3.11 and later
+        (None, Category.SLEEP, Confidence.HIGH),
+        (True, Category.UNKNOWN, Confidence.LOW),  # SQLite that waits for a lock
+    ],
+)
+def test_only_an_interpreters_own_sleep_is_one(
+    sleeps_for: bool | None, category: Category, confidence: Confidence
+) -> None:
+    thread = main_thread("app:save_order")
+    sleeping = KernelWait(100, "S", "hrtimer_nanosleep", "clock_nanosleep", sleeps_for=sleeps_for)
+    evidence = LookEvidence(threads=(thread,), waits=(sleeping,), kernel_function="hrtimer_nanosleep")
+    seen = LookReader(CodeOwnership()).read_look(evidence)
+    assert seen is not None
+    assert (seen.category, seen.confidence) == (category, confidence)
+    assert seen.waiting_on is not None and seen.waiting_on.kind == "sleep"
+
+
 def test_computing_needs_a_busy_core() -> None:
     assert alone(function=None, state="R", in_startup=True, cpu_percent=20.0) is None
     seen = alone(function=None, state="R", in_startup=True, cpu_percent=99.0)

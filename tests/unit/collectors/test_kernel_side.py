@@ -26,6 +26,7 @@ from gtdiag.collectors.thread_waits import (
     read_poll_set,
     read_select_set,
     read_thread_waits,
+    sleeps_for_a_time,
 )
 from gtdiag.model.stacks import Connection, KernelWait, WaitedDescriptor
 from gtdiag.rules.system_calls import match_system_call
@@ -95,6 +96,14 @@ def test_other_waits(how: str, calls: set[str], kinds: list[str], tmp_path: Path
     assert [descriptor.kind for descriptor in wait.descriptors] == kinds
     if how == "flock":
         assert wait.descriptors[0].name == str(tmp_path / "lock")
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "expected"),
+    [("clock_nanosleep", 0, True), ("clock_nanosleep", 1, False), ("nanosleep", 0, True), ("pselect6", 0, None)],
+)
+def test_a_sleep_for_a_time_or_until_a_moment(name: str, flags: int, expected: bool | None) -> None:
+    assert sleeps_for_a_time(SystemCallLine(230, (1, flags, 0, 0, 0, 0)), name) is expected
 
 
 @linux
