@@ -223,8 +223,14 @@ def _make_virtual_environment(folder: Path, interpreter: str) -> list[str]:
     # In place, not renamed into place: the programs in bin/ carry the folder in their first line.
     shutil.rmtree(folder, ignore_errors=True)
     pip_of_the_tests = _version_of(interpreter) == _version_of(sys.executable)
-    options = ["--without-pip"] if pip_of_the_tests else []
-    _run([interpreter, "-m", "venv", *options, os.fspath(folder)])
+    if not pip_of_the_tests:
+        try:
+            _run([interpreter, "-m", "venv", os.fspath(folder)])
+        except EnvironmentBuildError:
+            pip_of_the_tests = True  # Debian's python without its ensurepip
+            shutil.rmtree(folder, ignore_errors=True)
+    if pip_of_the_tests:
+        _run([interpreter, "-m", "venv", "--without-pip", os.fspath(folder)])
     # pip's own `--python` saves an ensurepip per environment, but pip must support that Python version.
     pip = [sys.executable, "-m", "pip", "--python"] if pip_of_the_tests else []
     return [*pip, os.fspath(folder / "bin" / "python"), *([] if pip else ["-m", "pip"])]

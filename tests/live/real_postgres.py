@@ -49,19 +49,19 @@ class Database:
 
 
 @contextlib.contextmanager
-def real_postgres() -> Iterator[Database]:
-    """Start a server of its own. `find_program("postgres")` tells beforehand whether there is one."""
+def real_postgres(**settings: str) -> Iterator[Database]:
+    """Start a server of its own, with these settings. `find_program("postgres")` tells beforehand if there is one."""
     # Not a folder of pytest's: PostgreSQL refuses to run as root, and nobody else gets into those.
     with tempfile.TemporaryDirectory(prefix="gtdiag-postgres-") as folder:
         as_user: dict[str, str] = {"user": USER} if os.geteuid() == 0 else {}
         if as_user:
             shutil.chown(folder, USER)
-        with _running(Path(folder), as_user) as port:
+        with _running(Path(folder), as_user, settings) as port:
             yield Database(port)
 
 
 @contextlib.contextmanager
-def _running(folder: Path, as_user: dict[str, str]) -> Iterator[int]:
+def _running(folder: Path, as_user: dict[str, str], more_settings: dict[str, str]) -> Iterator[int]:
     data = folder / "data"
     initdb, postgres = find_program("initdb"), find_program("postgres")
     assert initdb and postgres
@@ -75,6 +75,7 @@ def _running(folder: Path, as_user: dict[str, str]) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     settings = {**_SETTINGS, "port": str(port), "listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
+    settings |= more_settings
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with (folder / "postgres.log").open("wb") as output:
         server = subprocess.Popen(

@@ -17,6 +17,8 @@ ASYNC_WORKERS = ("uvicorn-asyncio", "uvicorn-uvloop", "asgi")
 WORKERS = ("sync", "gthread", "gevent", "eventlet", "tornado", *ASYNC_WORKERS)
 
 IMPORT, FACTORY, LIFESPAN, PRELOAD, REQUEST = "import", "factory", "lifespan", "preload", "request"
+GREENLETS = ("gevent", "eventlet")
+
 PHASES = (IMPORT, FACTORY, LIFESPAN, PRELOAD, REQUEST)
 
 
@@ -24,11 +26,13 @@ PHASES = (IMPORT, FACTORY, LIFESPAN, PRELOAD, REQUEST)
 class Cause:
     """One way to block, in one known place, with one real library.
 
-    `application`: the module in tests/scenarios/applications. `calls`: the innermost application function (several
-    where it depends on the moment of the look). `libraries`: what that function called (empty: not graded).
-    `waits`: the report's waiting_on.kind. `server`: a name in tests/scenarios/servers.py. `states`: TCP states of the
-    connection; with any, the server is the peer that a report must name.
-    `coroutine`: the function is an `async def`. `releases_hub`: under gevent and eventlet other greenlets go on.
+    `application`: the module in tests/scenarios/applications, or `module:attribute` as gunicorn has it. `calls`: the
+    innermost application function (several where it depends on the moment of the look). `libraries`: what that function
+    called (empty: not graded). `waits`: the report's waiting_on.kind. `server`: a name in tests/scenarios/servers.py.
+    `states`: TCP states of the connection; with any, the server is the peer that a report must name.
+    `coroutine`: the function is an `async def`. `releases_hub`: the worker
+    classes under which other greenlets go on meanwhile (eventlet makes psycopg2 cooperative too).
+    `needs`: packages, as `cell_environments.py` has them, that not every CPython has.
     `variables`: for the application; `{host}`, `{port}`, `{peer}` and `{folder}` are filled in.
     `truth`: what only this cause does, in place of what `truth_of` derives.
     """
@@ -43,7 +47,7 @@ class Cause:
     server: str | None = None
     states: tuple[str, ...] = ()
     coroutine: bool = False
-    releases_hub: bool = False
+    releases_hub: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     truth: Mapping[str, object] = field(default_factory=dict)
@@ -120,8 +124,8 @@ def fits(version: str, worker: str, python: str = PYTHON) -> bool:
     """Whether this gunicorn has this worker class, and runs on this CPython."""
     if worker == "asgi" and major(version) < 24:
         return False
-    if worker == "eventlet" and major(version) > 25:
-        return False
+    if worker == "eventlet" and (major(version) > 25 or major(version) <= 20):
+        return False  # removed in 26; 20.1 wants an eventlet that does not run on CPython 3.10 and later
     minor = int(python.split(".")[1])
     if minor < 10 and major(version) >= 25:
         return False
@@ -165,7 +169,7 @@ def blocks_the_heartbeat(cell: Cell) -> bool:
     if cell.worker == "gthread":
         return False  # it beats from its main thread, requests are in others
     if cell.worker in ("gevent", "eventlet"):
-        return not cell.cause.releases_hub
+        return cell.worker not in cell.cause.releases_hub
     if cell.asgi:
         return not cell.cause.coroutine
     return True

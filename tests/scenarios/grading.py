@@ -143,7 +143,8 @@ def _blame(observed: Observed, blocked: dict[str, Any]) -> Iterator[tuple[Grade,
     if sure == "low":
         yield Grade.UNDECIDED, "low confidence"
     if blocked["category"] not in cause.categories:
-        lesser = blocked["category"] == "unknown"
+        # "network": it waits for a socket, and what service that is does not show.
+        lesser = blocked["category"] == "unknown" or (blocked["category"] == "network" and "socket" in cause.waits)
         yield (
             Grade.UNDECIDED if lesser else wrong,
             f"category {blocked['category']} ({sure}), not {' or '.join(cause.categories)}",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import contextlib
 import sys
 import threading
 import time
-import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +32,39 @@ class Outcome:
     seconds: float = 0.0
 
 
+class Places:
+    """So many workers may run at a time; a cell with more has all places for itself.
+
+    Four workers that import FastAPI at once are busy, and a machine that is overrun measures something else.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = self._free = count
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, workers: int) -> Iterator[None]:
+        """Wait for places for this many workers, and hold them."""
+        wanted = min(workers, self._count)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= wanted)
+            self._free -= wanted
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += wanted
+                self._changed.notify_all()
+
+
 def run_matrix(cells: list[Cell], side_by_side: int, keep: Path | None) -> list[Outcome]:
     """Run them all and print each as it ends; the outcomes are in the order of the cells."""
     printing = threading.Lock()
+    places = Places(side_by_side)
 
     def run(cell: Cell) -> Outcome:
-        outcome = _run_one(cell, keep)
+        with places.taken(cell.workers):
+            outcome = _run_one(cell, keep)
         with printing:
             print(_line(outcome), flush=True)
         return outcome
@@ -55,7 +83,7 @@ def _run_one(cell: Cell, keep: Path | None) -> Outcome:
         return Outcome(cell, None, str(reason))
     except Exception as error:
         # One cell that cannot be run must not end the matrix; it counts as wrong, and the run fails.
-        traceback.print_exc()
+        print(f"{cell.name}: {str(error)[-2000:] or repr(error)}", file=sys.stderr)
         failed = Graded(Grade.WRONG, (f"the run failed: {str(error).splitlines()[0] if str(error) else error!r}",))
         return Outcome(cell, CellGrade(failed, failed, None))
     return Outcome(cell, grade(observed), seconds=observed.seconds)

@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.environments import Environment
+from tests.environments import REPOSITORY, Environment
 from tests.live.gtdiag_command import Done, run_gtdiag, start_gtdiag
+from tests.live.gunicorn_process import APPLICATIONS as LIVE_APPLICATIONS
 from tests.live.gunicorn_process import GunicornProcess, running_gunicorn
 from tests.live.servers import Address
 from tests.scenarios.cell_environments import environment_of
-from tests.scenarios.cells import PRELOAD, REQUEST, Cell, truth_of
+from tests.scenarios.cells import FACTORY, PRELOAD, REQUEST, Cell, truth_of
 from tests.scenarios.servers import server_of
 
 APPLICATIONS = Path(__file__).resolve().parent / "applications"
@@ -87,7 +88,7 @@ def _run(cell: Cell, environment: Environment, server: Address | None, folder: P
         if cell.phase != PRELOAD:
             workers = gunicorn.wait_for_workers(cell.workers, deadline_s=_DEADLINE_S)
         if cell.phase == REQUEST:
-            _wait_until_it_answers(gunicorn)
+            _wait_until_it_answers(cell, gunicorn)
         report = _watch(cell, gunicorn, folder, workers)
         gone = gunicorn.returncode
         assert gone is None or truth_of(cell).kind is not None, f"the master ended with {gone}\n{gunicorn.log_text()}"
@@ -101,8 +102,9 @@ def _run(cell: Cell, environment: Environment, server: Address | None, folder: P
 
 def application_of(cell: Cell) -> str:
     """What gunicorn is told to load."""
-    attribute = "make_application()" if cell.phase == "factory" else "application"
-    return f"{cell.cause.application}:{attribute}"
+    if ":" in cell.cause.application:
+        return cell.cause.application
+    return f"{cell.cause.application}:{'make_application()' if cell.phase == FACTORY else 'application'}"
 
 
 def worker_class_of(cell: Cell, environment: Environment) -> str:
@@ -116,12 +118,14 @@ def worker_class_of(cell: Cell, environment: Environment) -> str:
 
 def variables_of(cell: Cell, server: Address | None, folder: Path) -> dict[str, str]:
     """The environment variables of the application."""
-    places = {"folder": str(folder)}
+    places = {"folder": str(folder), "examples": str(REPOSITORY / "examples")}
     if server is not None:
         places |= {"host": server.host, "port": str(server.port), "peer": server.peer}
     given = {**cell.cause.variables, **cell.variables}
     filled = {name: value.format(**places) for name, value in given.items()}
-    return {"PHASE": cell.phase, "PROTOCOL": "asgi" if cell.asgi else "wsgi", **filled}
+    # The applications of the other live tests can be named too.
+    found_in = {"PYTHONPATH": str(LIVE_APPLICATIONS), "PHASE": cell.phase, "PROTOCOL": "asgi" if cell.asgi else "wsgi"}
+    return {**found_in, **filled}
 
 
 def _watch(cell: Cell, gunicorn: GunicornProcess, folder: Path, workers: list[int]) -> dict[str, Any]:
@@ -151,15 +155,18 @@ def _wait_until_it_watches(process: subprocess.Popen[str], errors: Path) -> None
         time.sleep(0.05)
 
 
-def _wait_until_it_answers(gunicorn: GunicornProcess) -> None:
+def _wait_until_it_answers(cell: Cell, gunicorn: GunicornProcess) -> None:
     end = time.monotonic() + _DEADLINE_S
     while True:
         with contextlib.suppress(OSError), _request(gunicorn, "/") as connection:
             connection.settimeout(5)
             if connection.recv(100):
-                return
+                break
         assert time.monotonic() < end, f"gunicorn does not answer\n{gunicorn.log_text()}"
         time.sleep(0.05)
+    if cell.worker == "tornado":
+        # It beats for the first time a second after it began to serve; before that, 22 and later never time it out.
+        time.sleep(1.5)
 
 
 def _request(gunicorn: GunicornProcess, path: str) -> socket.socket:

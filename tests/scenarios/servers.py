@@ -9,9 +9,6 @@ A new one: a context manager that yields an Address, and a line in SERVERS.
 from __future__ import annotations
 
 import contextlib
-import functools
-import os
-import pwd
 import shutil
 import socket
 import subprocess
@@ -20,15 +17,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 
+from tests.live.real_postgres import find_program, real_postgres
 from tests.live.servers import HOST, Address, full_backlog, mute_server, refusing_port, trickling_server
 
 _SHARED = contextlib.ExitStack()
 _SHARED_LOCK = threading.RLock()
 _STARTED: dict[str, Address] = {}
-
-DATABASE, USER = "orders", "app"
 
 
 class ServerMissingError(Exception):
@@ -49,7 +44,7 @@ def stop_shared_servers() -> None:
 
 def missing_server_package(name: str | None) -> str | None:
     """The Debian package that this server wants and this machine has not; None when it can be started."""
-    if name is not None and name.startswith("postgres") and _postgres_folder() is None:
+    if name is not None and name.startswith("postgres") and find_program("postgres") is None:
         return "postgresql"
     if name is not None and name.startswith("redis") and shutil.which("redis-server") is None:
         return "redis-server"
@@ -69,83 +64,36 @@ def shared(start: Callable[[], AbstractContextManager[Address]]) -> Callable[[],
     return use
 
 
-@functools.cache
-def _postgres_folder() -> Path | None:
-    """Where Debian has the server programs: of the newest version installed."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    return found[-1].parent if found else None
-
-
 @contextlib.contextmanager
 def postgres() -> Iterator[Address]:
-    """A PostgreSQL of our own, with the tables of Alembic and Django, run by an ordinary user."""
-    programs = _postgres_folder()
-    if programs is None:
+    """A PostgreSQL whose tables for Alembic, Django and orders are locked by a session that never ends."""
+    if find_program("postgres") is None:
         raise ServerMissingError("no PostgreSQL server here: apt-get install postgresql")
-    # Not under pytest's folders: a socket's path is short, and the server's user must be able to enter it.
-    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
-        user = _ordinary_user()
-        if user is not None:
-            shutil.chown(folder, user)
-        data = Path(folder) / "data"
-        initdb = [programs / "initdb", "-D", data, "-U", USER, "--auth=trust", "--no-sync", "--encoding=UTF8"]
-        _run(initdb, folder, user)
-        port = _free_port()
-        settings = {
-            "port": port,
-            "listen_addresses": HOST,
-            "unix_socket_directories": folder,
-            "max_connections": 300,
-            "fsync": "off",
-            # Or the backend of a killed worker would wait for its lock for ever.
-            "client_connection_check_interval": "1s",
-        }
-        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        log = (Path(folder) / "log").open("wb")
-        server = subprocess.Popen(
-            [programs / "postgres", "-D", data, *options],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            user=user,
-            cwd=folder,
-            start_new_session=True,
+    # Without the check, the backend of a killed worker would wait for its lock for ever.
+    with real_postgres(max_connections="300", client_connection_check_interval="1s") as database:
+        database.execute(
+            "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY); "
+            "CREATE TABLE django_migrations (id bigint PRIMARY KEY, app text, name text, applied timestamptz); "
+            "CREATE TABLE orders (id bigint PRIMARY KEY);"
         )
+        holder = subprocess.Popen(
+            [find_program("psql") or "psql", "-X", "-q", "-A", "-t", database.url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert holder.stdin is not None
+        assert holder.stdout is not None
         try:
-            psql = [programs / "psql", "-h", HOST, "-p", str(port), "-U", USER, "-v", "ON_ERROR_STOP=1", "-q"]
-            _wait_for(lambda: _runs([*psql, "-c", "SELECT 1", "postgres"]), "PostgreSQL answers")
-            _run([*psql, "-c", f"CREATE DATABASE {DATABASE}", "postgres"], folder, None)
-            tables = (
-                "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY); "
-                "CREATE TABLE django_migrations (id bigint PRIMARY KEY, app text, name text, applied timestamptz); "
-                "CREATE TABLE orders (id bigint PRIMARY KEY);"
-            )
-            _run([*psql, "-c", tables, DATABASE], folder, None)
-            lock = "BEGIN; LOCK TABLE alembic_version, django_migrations, orders; SELECT 'locked'; SELECT pg_sleep(1e6)"
-            # One statement each, or psql sends all of it as one and shows nothing before its end.
-            holder = subprocess.Popen(
-                [*psql, "-At", DATABASE],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            assert holder.stdin is not None
-            assert holder.stdout is not None
-            holder.stdin.write("".join(f"{statement};\n" for statement in lock.split("; ")))
+            holder.stdin.write("BEGIN;\nLOCK TABLE alembic_version, django_migrations, orders;\nSELECT 'locked';\n")
             holder.stdin.flush()
             told = holder.stdout.readline()
-            if told.strip() != "locked":
-                raise AssertionError(f"the tables could not be locked: {told}")
-            try:
-                yield Address(port)
-            finally:
-                holder.kill()
-                holder.communicate()
+            assert told.strip() == "locked", told
+            yield Address(database.port)
         finally:
-            server.send_signal(3)  # SIGQUIT: immediate shutdown
-            server.wait(20)
-            log.close()
+            holder.kill()
+            holder.communicate()
 
 
 @contextlib.contextmanager
@@ -180,38 +128,10 @@ def _redis_says(port: int, command: bytes) -> bytes:
         return b""
 
 
-def _ordinary_user() -> str | None:
-    """PostgreSQL refuses to run as root: whom to run it as; None: as we are."""
-    if os.geteuid() != 0:
-        return None
-    names = {entry.pw_name for entry in pwd.getpwall()}
-    return "postgres" if "postgres" in names else "nobody"
-
-
 def _free_port() -> int:
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         return int(taken.getsockname()[1])
-
-
-def _run(command: list[object], folder: str, user: str | None) -> None:
-    done = subprocess.run(
-        [str(part) for part in command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        cwd=folder,
-        user=user,
-    )
-    if done.returncode:
-        raise AssertionError(f"{command}: {done.stdout[-2000:]}")
-
-
-def _runs(command: list[object]) -> bool:
-    words = [str(part) for part in command]
-    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
 
 
 def _wait_for(is_so: Callable[[], bool], what: str, deadline_s: float = 30) -> None:

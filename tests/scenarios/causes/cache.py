@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from tests.scenarios.cells import REQUEST, Cause, Cell
+from dataclasses import replace
 
-REDIS_GET = Cause(
+from tests.scenarios.cells import GREENLETS, IMPORT, LIFESPAN, NEWEST, PRELOAD, REQUEST, Cause, Cell, over
+
+REDIS_PAUSED = Cause(
     name="redis-paused",
     family="cache",
     application="redis_get",
@@ -13,12 +15,21 @@ REDIS_GET = Cause(
     libraries=("redis",),
     server="redis_paused",
     states=("ESTABLISHED",),
-    releases_hub=True,
+    releases_hub=GREENLETS,
     needs=("redis",),
-    variables={"REDIS_URL": "redis://{peer}/0?socket_timeout=3600"},
+    # The default of redis-py is some seconds, and then an error.
+    variables={"REDIS_URL": "redis://{peer}/0?socket_timeout=3600&socket_connect_timeout=3600"},
 )
+REDIS_MUTE = replace(REDIS_PAUSED, name="redis-mute", server="mute")
+REDIS_SYN = replace(REDIS_PAUSED, name="redis-unreachable", server="full_backlog", states=("SYN_SENT",))
+REDIS_ASYNC = replace(REDIS_PAUSED, name="redis-async-paused", application="redis_async", coroutine=True)
 
 CELLS: list[Cell] = [
-    Cell(REDIS_GET, fast=True),
-    Cell(REDIS_GET, version="21.2.0", phase=REQUEST, fast=True),
+    Cell(REDIS_PAUSED, fast=True),
+    Cell(REDIS_PAUSED, version="21.2.0", phase=REQUEST, fast=True),
+    Cell(REDIS_PAUSED, version="23.0.0", phase=PRELOAD),
+    *over(REDIS_PAUSED, version=(NEWEST,), worker=("gevent", "gthread"), phase=(IMPORT, REQUEST)),
+    *over(REDIS_MUTE, version=("21.2.0", NEWEST)),
+    *over(REDIS_SYN, version=("21.2.0", NEWEST)),
+    *over(REDIS_ASYNC, version=("21.2.0", NEWEST), worker=("uvicorn-uvloop",), phase=(LIFESPAN,)),
 ]
