@@ -74,6 +74,7 @@ def analyze(
       gtdiag analyze --since 1h --format json /var/log/gunicorn/*.log.gz
       kubectl logs POD | gtdiag analyze -
       gtdiag analyze --fail-on boot_failure,restart_loop ci.log
+      gtdiag analyze --rules gtdiag-rules.toml incident.jsonl
     """
     from gtdiag.recording.reader import is_recording
 

@@ -79,6 +79,7 @@ def watch(
     Examples:
       gtdiag watch
       gtdiag watch 1234 --for 2m --record incident.jsonl
+      gtdiag watch 1234 --rules gtdiag-rules.toml
       gtdiag watch 1234 --until-incident --format json -o report.json
       kubectl logs -f POD | gtdiag watch 1234 --log -
     """
