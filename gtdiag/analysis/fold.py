@@ -71,6 +71,7 @@ class Observation:
     oom_kill_known: bool = False
     rhythm: SamplingRhythm = field(default_factory=SamplingRhythm)
     kernel_kills: list[KernelOomRecord] = field(default_factory=list)
+    kernel_wordings: dict[KernelOomRecord, str] = field(default_factory=dict)
     unowned_boot_failures: list[UnownedBootFailure] = field(default_factory=list)
     gaps: dict[tuple[str, str], Gap] = field(default_factory=dict)
 
@@ -293,6 +294,8 @@ class Fold:
         if life is None:
             return
         in_log = event.origin.source == "log"
+        if not in_log:
+            life.gone_at = life.gone_at or event.at
         if life.death is None or (in_log and life.death.signal is None):
             at = life.death.at if life.death and life.death.at else event.at
             life.death = Death(at=at, code=event.code, seen_in_log=in_log)
@@ -364,6 +367,10 @@ class Fold:
         record = KernelOomRecord(at=event.at, pid=event.pid, process=event.process, worker=False)
         if len(self.observation.kernel_kills) < _MAX_KERNEL_RECORDS and record not in self.observation.kernel_kills:
             self.observation.kernel_kills.append(record)
+            if event.wording:
+                origin = event.origin
+                where = f" ({origin.file}:{origin.line})" if origin.file and origin.line else ""
+                self.observation.kernel_wordings[record] = event.wording + where
 
     # --- samples -----------------------------------------------------------------------------------
 
@@ -539,7 +546,7 @@ class Fold:
 
     def _backlog_life_of(self, event: events.Event) -> WorkerLife | None:
         life = self.population.worker_of(event, create=False)
-        if life is None or isinstance(event, (events.WorkerProgressed, events.WorkerReady)):
+        if life is None or isinstance(event, (events.WorkerProgressed, events.WorkerReady, events.WorkerRecycled)):
             return life
         if not life.seen_live:
             life.replaced = True  # it timed out, died or left before anybody watched

@@ -97,6 +97,8 @@ class WorkerLife:
     recycled: bool = False
     graceful_timeout: bool = False
     death: Death | None = None
+    gone_at: datetime | None = None
+    """When its process was first seen to be gone, live."""
     boot_failed_at: datetime | None = None
     boot_failure: str | None = None
     replaced: bool = False

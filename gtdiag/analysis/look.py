@@ -319,6 +319,8 @@ def _reaches_primitive(frames: tuple[OwnedFrame, ...], catalog: Catalog) -> bool
 def _classified_by(rule: Rule, frame: OwnedFrame, below: tuple[OwnedFrame, ...]) -> _Classified:
     """What the application called: the outermost library frame below it, unless that only passes the call on."""
     entry = next((f for f in below if f.package == frame.package), frame)
+    if frame.owner is Owner.GUNICORN:
+        entry = frame  # every stack begins in gunicorn; what says something is the part of it that waits
     return _Classified(rule.category, rule.library, entry.frame.function, rule.waits, rule.id, Confidence.HIGH)
 
 

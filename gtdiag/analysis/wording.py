@@ -50,6 +50,8 @@ def name_call(blocked: Blocked) -> str:
         return blocked.call
     if blocked.call and blocked.file:
         return f"the top level of {blocked.file.replace(chr(92), '/').rpartition('/')[2]}"
+    if blocked.library == "gunicorn":
+        return "gunicorn itself, outside of the application"
     library_call = ".".join(part for part in (blocked.library, blocked.library_call) if part)
     return library_call or describe_category(blocked.category)
 

@@ -9,6 +9,13 @@ from pathlib import Path, PurePosixPath
 
 NO_LIMIT_BYTES = 1 << 60
 """Version 1 says "no limit" with a number just below 2**63, rounded to pages."""
+_FILES = {
+    ("memory", 1): ("memory.limit_in_bytes", "memory.limit_in_bytes"),
+    ("memory", 2): ("memory.events", "memory.max"),
+    ("cpu", 1): ("cpu.stat", "cpu.cfs_quota_us"),
+    ("cpu", 2): ("cpu.stat", "cpu.max"),
+}
+"""By controller and version: a file that every cgroup with the controller has, and the one with its limit."""
 OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -19,6 +26,8 @@ class CgroupMemory:
     limit_bytes: int | None
     current_bytes: int | None
     oom_kill: int | None
+    inactive_file_bytes: int | None = None
+    kill_count_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +49,19 @@ class Mount:
     controllers: frozenset[str]
 
 
-def find_cgroup(pid: int) -> CgroupPlace | None:
-    """Find the memory cgroup of a process; None where there is none, or where its files cannot be seen from here."""
+def find_cgroup(pid: int, controller: str = "memory") -> CgroupPlace | None:
+    """Find the cgroup of a process for a controller ("memory" or "cpu").
+
+    None where there is none, or where its files cannot be seen from here.
+    """
     try:
-        memberships = parse_memberships(Path(f"/proc/{pid}/cgroup").read_text())
+        memberships = parse_memberships(Path(f"/proc/{pid}/cgroup").read_text(), controller)
     except OSError:
         return None
     # First as this process sees the hierarchy; then as the watched one does (its own mounts, through its root).
     for table, prefix in (("/proc/self/mountinfo", ""), (f"/proc/{pid}/mountinfo", f"/proc/{pid}/root")):
         try:
-            mounts = parse_cgroup_mounts(Path(table).read_text())
+            mounts = parse_cgroup_mounts(Path(table).read_text(), controller)
         except OSError:
             continue
         for version in (1, 2):
@@ -57,7 +69,7 @@ def find_cgroup(pid: int) -> CgroupPlace | None:
             for mount in mounts:
                 if path is None or mount.version != version:
                     continue
-                place = _place(version, path, mount, prefix)
+                place = _place(version, path, mount, prefix, controller)
                 if place is not None:
                     return place
     return None
@@ -66,32 +78,39 @@ def find_cgroup(pid: int) -> CgroupPlace | None:
 def read_cgroup(place: CgroupPlace) -> CgroupMemory:
     """Read limit, use and kills; a file that is missing or unreadable gives None."""
     if place.version == 2:
-        limits = [_number(folder / "memory.max") for folder in _upwards(place)]
-        events = _pairs(place.folder / "memory.events")
-        current = _number(place.folder / "memory.current")
+        limits = [read_number(folder / "memory.max") for folder in folders_upwards(place)]
+        kills, inactive = place.folder / "memory.events", "inactive_file"
+        current = read_number(place.folder / "memory.current")
     else:
-        limits = [_number(folder / "memory.limit_in_bytes") for folder in _upwards(place)]
-        events = _pairs(place.folder / "memory.oom_control")
-        current = _number(place.folder / "memory.usage_in_bytes")
+        limits = [read_number(folder / "memory.limit_in_bytes") for folder in folders_upwards(place)]
+        kills, inactive = place.folder / "memory.oom_control", "total_inactive_file"
+        current = read_number(place.folder / "memory.usage_in_bytes")
     real = [limit for limit in limits if limit is not None and limit < NO_LIMIT_BYTES]
-    return CgroupMemory(limit_bytes=min(real, default=None), current_bytes=current, oom_kill=events.get("oom_kill"))
+    oom_kill = read_pairs(kills).get("oom_kill")
+    return CgroupMemory(
+        limit_bytes=min(real, default=None),
+        current_bytes=current,
+        oom_kill=oom_kill,
+        inactive_file_bytes=read_pairs(place.folder / "memory.stat").get(inactive),
+        kill_count_file=None if oom_kill is None else str(kills),
+    )
 
 
-def parse_memberships(text: str) -> dict[int, str]:
-    """Parse /proc/PID/cgroup: the path of the version 2 cgroup, and of version 1's memory controller."""
+def parse_memberships(text: str, controller: str = "memory") -> dict[int, str]:
+    """Parse /proc/PID/cgroup: the path of the version 2 cgroup, and of version 1's for a controller."""
     found: dict[int, str] = {}
     for line in text.splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if not controllers:
             found[2] = path
-        elif "memory" in controllers.split(","):
+        elif controller in controllers.split(","):
             found[1] = path
     return found
 
 
-def parse_cgroup_mounts(text: str) -> list[Mount]:
-    """Parse a mountinfo table (proc(5)) for its cgroup mounts."""
+def parse_cgroup_mounts(text: str, controller: str = "memory") -> list[Mount]:
+    """Parse a mountinfo table (proc(5)) for its cgroup mounts that a controller could be in."""
     mounts = []
     for line in text.splitlines():
         before, dash, after = line.partition(" - ")
@@ -101,12 +120,12 @@ def parse_cgroup_mounts(text: str) -> list[Mount]:
         root, point = _unescape(fields[3]), _unescape(fields[4])
         if kind[0] == "cgroup2":
             mounts.append(Mount(2, root, point, frozenset()))
-        elif kind[0] == "cgroup" and "memory" in kind[2].split(","):
+        elif kind[0] == "cgroup" and controller in kind[2].split(","):
             mounts.append(Mount(1, root, point, frozenset(kind[2].split(","))))
     return mounts
 
 
-def _place(version: int, path: str, mount: Mount, prefix: str) -> CgroupPlace | None:
+def _place(version: int, path: str, mount: Mount, prefix: str, controller: str) -> CgroupPlace | None:
     top = Path(prefix + mount.point)
     try:
         inside = PurePosixPath(path).relative_to(mount.root)
@@ -116,20 +135,22 @@ def _place(version: int, path: str, mount: Mount, prefix: str) -> CgroupPlace | 
     if ".." in inside.parts:
         return None
     folder = top / inside
-    name = "memory.events" if version == 2 else "memory.limit_in_bytes"
-    if version == 2 and not (folder / name).exists() and (top / "memory.max").exists():
+    name, limit = _FILES[controller, version]
+    if version == 2 and not (folder / name).exists() and (top / limit).exists():
         folder = top
     return CgroupPlace(version, folder, top) if os.access(folder / name, os.R_OK) else None
 
 
-def _upwards(place: CgroupPlace) -> list[Path]:
+def folders_upwards(place: CgroupPlace) -> list[Path]:
+    """The cgroup's folder and those above it that can be seen from here."""
     folders = [place.folder]
     while folders[-1] != place.top and place.top in folders[-1].parents:
         folders.append(folders[-1].parent)
     return folders
 
 
-def _number(path: Path) -> int | None:
+def read_number(path: Path) -> int | None:
+    """A file with one number in it; None where it is missing, unreadable, negative or a word."""
     try:
         text = path.read_text().strip()
     except OSError:
@@ -137,7 +158,8 @@ def _number(path: Path) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def _pairs(path: Path) -> dict[str, int]:
+def read_pairs(path: Path) -> dict[str, int]:
+    """A file of lines "name number"; empty where it is missing or unreadable."""
     try:
         lines = path.read_text().splitlines()
     except OSError:

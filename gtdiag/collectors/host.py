@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gtdiag.collectors.cgroup import CgroupMemory, CgroupPlace, find_cgroup, read_cgroup
 from gtdiag.collectors.clock import Clock, read_seconds_since_boot
+from gtdiag.collectors.cpu_shortage import CpuShortage, read_cpu_shortage
 from gtdiag.collectors.heartbeats import read_heartbeat
 from gtdiag.collectors.looks import Looker, LookPart, sample_process
 from gtdiag.collectors.master import MasterFacts, read_master
@@ -55,6 +56,9 @@ class Host(Protocol):
     def cgroup(self, pid: int) -> CgroupMemory | None:
         """Memory limit, use and kills; None where there is no memory cgroup."""
 
+    def cpu(self, pid: int) -> CpuShortage | None:
+        """CPU quota, throttling and pressure."""
+
     def look_parts(self, pid: int, worker: WorkerId | None, master_pid: int) -> tuple[LookPart, ...]:
         """The parts of a deep look, to be run in other threads."""
 
@@ -77,6 +81,7 @@ class ThisHost:
         self._sampler = ProcessSampler(clock)
         self._finders: dict[int, WorkerFinder] = {}
         self._cgroups: dict[int, CgroupPlace | None] = {}
+        self._cpu_cgroups: dict[int, CgroupPlace | None] = {}
 
     def started_at_s(self, pid: int) -> float:
         """Field 22 of /proc/PID/stat."""
@@ -129,6 +134,12 @@ class ThisHost:
             self._cgroups[pid] = find_cgroup(pid)
         place = self._cgroups[pid]
         return None if place is None else read_cgroup(place)
+
+    def cpu(self, pid: int) -> CpuShortage | None:
+        """The place is looked up once, as that of the memory is."""
+        if pid not in self._cpu_cgroups:
+            self._cpu_cgroups[pid] = find_cgroup(pid, "cpu")
+        return read_cpu_shortage(self._cpu_cgroups[pid])
 
     def look_parts(self, pid: int, worker: WorkerId | None, master_pid: int) -> tuple[LookPart, ...]:
         """See Looker."""

@@ -32,6 +32,7 @@ from gtdiag.gunicorn.masters import find_master_of
 from gtdiag.model.events import (
     CgroupSample,
     CollectionGap,
+    CpuSample,
     Event,
     HeartbeatSample,
     KernelOomKilled,
@@ -252,6 +253,7 @@ class LiveCollector:
             yield from self._settings_events(master)
             yield from self._find_successors(master)
             yield from self._sample_cgroup(master)
+            yield from self._sample_cpu(master)
             sample = self._host.process(master.pid, None, master.pid, with_wchan=not master.workers)
             if sample is not None:
                 yield sample
@@ -399,6 +401,8 @@ class LiveCollector:
             limit_bytes=memory.limit_bytes,
             current_bytes=memory.current_bytes,
             oom_kill=memory.oom_kill,
+            inactive_file_bytes=memory.inactive_file_bytes,
+            kill_count_file=memory.kill_count_file,
         )
         before, master.oom_kill = master.oom_kill, memory.oom_kill
         if before is not None and memory.oom_kill is not None and memory.oom_kill > before:
@@ -411,6 +415,17 @@ class LiveCollector:
                 process=None,
                 cgroup=True,
                 wording=f"oom_kill of the cgroup rose from {before} to {memory.oom_kill}",
+            )
+
+    def _sample_cpu(self, master: _WatchedMaster) -> Iterator[Event]:
+        cpu = self._host.cpu(master.pid)
+        if cpu is not None:
+            yield CpuSample(
+                origin=Origin("cgroup"),
+                at=self._clock.now(),
+                resolution_s=SAMPLE_RESOLUTION_S,
+                master_pid=master.pid,
+                **dataclasses.asdict(cpu),
             )
 
     # --- settings, successors ----------------------------------------------------------------------------------------

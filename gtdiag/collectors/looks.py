@@ -11,6 +11,7 @@ from gtdiag.collectors.clock import Clock
 from gtdiag.collectors.kernel_side import KernelSideReader
 from gtdiag.collectors.processes import ProcessSampler, read_wchan
 from gtdiag.collectors.requests import requests_in_flight
+from gtdiag.collectors.shared_sockets import find_shared
 from gtdiag.collectors.stacks import StackReader, StackReadError
 from gtdiag.collectors.suspended import SuspendedReader
 from gtdiag.gunicorn.proc_files import read_stat
@@ -237,7 +238,7 @@ class Looker:
             resolution_s=SAMPLE_RESOLUTION_S,
             worker=worker,
             master_pid=master_pid,
-            connections=seen.connections,
+            connections=seen.connections if worker is None else find_shared(pid, master_pid, seen.connections),
             waits=seen.waits,
         )
         if seen.without_traffic is None:
@@ -296,4 +297,8 @@ def sample_process(
         state=reading.state,
         threads=reading.threads,
         wchan=read_wchan(pid) if with_wchan else None,
+        main_thread_ran_s=reading.main_thread_ran_s,
+        main_thread_waited_s=reading.main_thread_waited_s,
+        pss_bytes=reading.pss_bytes,
+        uss_bytes=reading.uss_bytes,
     )

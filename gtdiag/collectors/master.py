@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gtdiag.collectors.clock import Clock
 from gtdiag.errors import GtdiagError
 from gtdiag.gunicorn.control_socket import read_control_socket
+from gtdiag.gunicorn.heartbeat_filesystem import read_heartbeat_filesystem
 from gtdiag.gunicorn.settings import Settings, read_settings
 from gtdiag.gunicorn.version import read_installed_version, read_python_version
 from gtdiag.model.events import CollectionGap, Event, MasterSettings
@@ -50,6 +51,7 @@ class MasterFacts:
     source: str
     problems: tuple[str, ...] = ()
     hint: str = ""
+    heartbeat_filesystem: str | None = None
 
     def number(self, name: str) -> float | None:
         """A setting as a number."""
@@ -86,6 +88,7 @@ def read_master(pid: int, open_interpreter: Callable[[int], Interpreter] | None 
         source="memory" if memory else "control_socket" if told else on_disk.best_source,
         problems=tuple(problems),
         hint=hint,
+        heartbeat_filesystem=read_heartbeat_filesystem(pid),
     )
 
 
@@ -111,6 +114,7 @@ def master_events(pid: int, facts: MasterFacts, clock: Clock, started_at: dateti
             application=facts.application,
             working_directory=facts.working_directory,
             settings_source=facts.source,
+            heartbeat_filesystem=facts.heartbeat_filesystem,
             started_at=started_at,
         )
     ]

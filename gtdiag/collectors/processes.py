@@ -14,6 +14,12 @@ from gtdiag.gunicorn.proc_files import read_children, read_stat
 from gtdiag.model.identity import WorkerId
 
 PEAK = re.compile(rb"^VmHWM:\s*(\d+) kB", re.MULTILINE)
+PROPORTIONAL = re.compile(rb"^Pss:\s*(\d+) kB", re.MULTILINE)
+UNIQUE = re.compile(rb"^Private_(?:Clean|Dirty|Hugetlb):\s*(\d+) kB", re.MULTILINE)
+ROLLUP_EVERY_S = 15.0
+ROLLUP_PAUSE_FACTOR = 1000.0
+"""Reading smaps_rollup holds the process's memory map for the time it takes (about 1 ms for 100 MB): at most a
+thousandth of the time."""
 RESIDENT = re.compile(rb"^VmRSS:\s*(\d+) kB", re.MULTILINE)
 
 
@@ -36,6 +42,10 @@ class ProcessReading:
     state: str
     threads: int
     started_at_s: float
+    main_thread_ran_s: float | None = None
+    main_thread_waited_s: float | None = None
+    pss_bytes: int | None = None
+    uss_bytes: int | None = None
 
 
 class WorkerFinder:
@@ -136,6 +146,7 @@ class ProcessSampler:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._before: dict[tuple[int, float], tuple[float, float]] = {}
+        self._rollup_due_s: dict[tuple[int, float], float] = {}
 
     def read(self, pid: int) -> ProcessReading | None:
         """Look at one process; None for a zombie. Raises ProcessLookupError when it is gone."""
@@ -155,6 +166,8 @@ class ProcessSampler:
         cpu_percent = None
         if before is not None and now_s > before[0]:
             cpu_percent = round(max(0.0, stat.cpu_s - before[1]) / (now_s - before[0]) * 100, 1)
+        ran_s, waited_s = read_schedule(pid)
+        pss_bytes, uss_bytes = self._read_rollup(pid, key, now_s)
         return ProcessReading(
             rss_bytes=int(resident[1]) * 1024,
             peak_rss_bytes=int(peak[1]) * 1024 if peak else None,
@@ -162,12 +175,46 @@ class ProcessSampler:
             state=stat.state,
             threads=stat.threads,
             started_at_s=stat.started_at_s,
+            main_thread_ran_s=ran_s,
+            main_thread_waited_s=waited_s,
+            pss_bytes=pss_bytes,
+            uss_bytes=uss_bytes,
         )
+
+    def _read_rollup(self, pid: int, key: tuple[int, float], now_s: float) -> tuple[int | None, int | None]:
+        """Proportional and unique size, now and then: the kernel walks every page of the process for it."""
+        if now_s < self._rollup_due_s.get(key, 0.0):
+            return None, None
+        sizes = read_rollup(pid)
+        cost_s = self._clock.monotonic() - now_s
+        self._rollup_due_s[key] = now_s + max(ROLLUP_EVERY_S, cost_s * ROLLUP_PAUSE_FACTOR)
+        return sizes
 
     def forget(self, pid: int) -> None:
         """Drop what is remembered of a pid that is gone."""
         for key in [key for key in self._before if key[0] == pid]:
             del self._before[key]
+            self._rollup_due_s.pop(key, None)
+
+
+def read_schedule(pid: int) -> tuple[float | None, float | None]:
+    """Seconds the main thread ran, and was ready to run without a CPU (/proc/PID/schedstat; if SCHED_INFO)."""
+    try:
+        fields = Path(f"/proc/{pid}/schedstat").read_text().split()
+        return int(fields[0]) / 1e9, int(fields[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return None, None
+
+
+def read_rollup(pid: int) -> tuple[int | None, int | None]:
+    """Proportional and unique set size in bytes (/proc/PID/smaps_rollup); None where it is missing or denied."""
+    try:
+        raw = Path(f"/proc/{pid}/smaps_rollup").read_bytes()
+    except OSError:
+        return None, None
+    pss = PROPORTIONAL.search(raw)
+    unique = UNIQUE.findall(raw)
+    return (int(pss[1]) * 1024, sum(int(size) for size in unique) * 1024) if pss else (None, None)
 
 
 def read_wchan(pid: int) -> str | None:

@@ -128,6 +128,8 @@ class _Snapshot:
                 limit_bytes=memory.limit_bytes,
                 current_bytes=memory.current_bytes,
                 oom_kill=memory.oom_kill,
+                inactive_file_bytes=memory.inactive_file_bytes,
+                kill_count_file=memory.kill_count_file,
             )
         for look in looks:
             try:

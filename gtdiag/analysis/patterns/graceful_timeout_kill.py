@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gtdiag.analysis.judging import Judgement
 from gtdiag.analysis.patterns.group import MasterGroup
 from gtdiag.analysis.wording import count_of, describe_blocked, seconds_in_words
 from gtdiag.model.report import Confidence, IncidentKind, KilledBy, Pattern, PatternKind, WorkerEnd
@@ -25,9 +26,14 @@ def match_graceful_timeout_kill(group: MasterGroup) -> list[Pattern]:
             kind=PatternKind.GRACEFUL_TIMEOUT_KILL,
             summary=f"gunicorn killed {count_of(len(killed), 'worker')} that had been told to stop and had not when "
             f"graceful_timeout{limit} was over{where}; what it was doing is lost",
-            confidence=Confidence.HIGH if limit_s else Confidence.MEDIUM,
+            confidence=Confidence.HIGH if limit_s and all(_was_reaped(j) for j in killed) else Confidence.MEDIUM,
             pids=tuple(j.life.pid for j in killed),
             master_pid=group.master_pid,
             evidence=tuple(line for j in killed[:3] for line in j.life.evidence[:2]),
         )
     ]
+
+
+def _was_reaped(judgement: Judgement) -> bool:
+    """Whether the master said that a signal ended it; a worker that only disappeared leaves that to be concluded."""
+    return judgement.life.death is not None and judgement.life.death.signal is not None

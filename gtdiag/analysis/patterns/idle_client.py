@@ -56,7 +56,7 @@ def _writes(blocked: Blocked) -> bool:
 
 def _client_of(judgement: Judgement) -> str | None:
     """The address of the only client that is connected to the worker."""
-    clients = {c.peer for c in judgement.life.connections if not c.outgoing and c.state == "ESTABLISHED" and c.peer}
+    clients = {c.peer for c in judgement.life.connections if not c.outgoing and c.family != "unix" and c.peer}
     return clients.pop() if len(clients) == 1 else None
 
 

@@ -49,6 +49,8 @@ NO_COLUMN: dict[type[events.Event], str] = {
 # master: loading@31 = 31 s after its start it was seen loading the application (--preload), there is no worker;
 #   unseen = the same, but nobody could look into it; idle = in its own loop, without workers.
 # heartbeat: never@40 = never beaten, 40 s after boot; beat@3 = last one 3 s ago; ready = ready, then nothing known.
+# oom: record and other = the kernel's log names this pid, or another; rise = the cgroup's count rises; count = it is
+#   read at the start and stays as it is, count@22 = and is read again then.
 # timeout, signal, exit, boot, told, oom: what was seen, at which second (SIGKILL@31), or a count (rise@31).
 TABLE = """
 version |master    |heartbeat|timeout|signal    |exit   |boot|told   |oom      ||kind          |killed_by |end
@@ -67,7 +69,10 @@ version |master    |heartbeat|timeout|signal    |exit   |boot|told   |oom      |
 27.0.1  |.         |never@45 |.      |.         |none@46|.   |.      |.        ||startup_hang  |unknown   |exit
 ?       |.         |never@32 |.      |.         |.      |.   |.      |.        ||-             |none      |running
 ?       |.         |never@45 |.      |.         |.      |.   |.      |.        ||startup_hang  |none      |running
-27.0.1  |.         |beat@3   |.      |SIGKILL@20|.      |.   |.      |count    ||external_kill |external  |sigkill
+27.0.1  |.         |beat@3   |.      |SIGKILL@20|.      |.   |.      |count@22 ||external_kill |external  |sigkill
+27.0.1  |.         |beat@3   |.      |SIGKILL@20|.      |.   |.      |count    ||external_kill |unknown   |sigkill
+27.0.1  |.         |beat@3   |.      |.         |none@50|.   |term@20|.        ||worker_exit   |gunicorn  |sigkill
+27.0.1  |.         |beat@3   |.      |.         |none@40|.   |term@20|.        ||-             |none      |exit
 27.0.1  |.         |beat@3   |.      |SIGKILL@20|.      |.   |.      |.        ||external_kill |unknown   |sigkill
 27.0.1  |.         |beat@3   |.      |SIGKILL@20|.      |.   |.      |rise@20  ||oom_kill      |kernel_oom|oom
 27.0.1  |.         |beat@3   |.      |.         |none@20|.   |.      |rise@20  ||oom_kill      |kernel_oom|oom
@@ -116,7 +121,7 @@ def told(case: dict[str, str]) -> Story:
         story.master(version=version, timeout_s=30, graceful_timeout_s=30)
     if case["master"] != ".":
         return _without_workers(story, case["master"].partition("@")[0], _at(case["master"]))
-    if case["oom"] == "count" or case["oom"].startswith("rise"):
+    if case["oom"].startswith("count") or case["oom"].startswith("rise"):
         story.cgroup(at=0, oom_kill=3)
     story.boots(PID, at=0)
     seen, _, number = case["heartbeat"].partition("@")
@@ -139,6 +144,8 @@ def told(case: dict[str, str]) -> Story:
         story.cgroup(at=_at(case["oom"]), oom_kill=4)
     if case["signal"] != ".":
         story.dies(PID, at=_at(case["signal"]), signal=case["signal"].partition("@")[0])
+    if case["oom"].startswith("count@"):
+        story.cgroup(at=_at(case["oom"]), oom_kill=3)
     if case["exit"] != ".":
         code = case["exit"].partition("@")[0]
         story.exits(PID, at=_at(case["exit"]), code=None if code == "none" else int(code))

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from gtdiag.collectors.cgroup import CgroupMemory
+from gtdiag.collectors.cpu_shortage import CpuShortage
 from gtdiag.collectors.looks import Look, LookPart
 from gtdiag.collectors.master import MasterFacts
 from gtdiag.collectors.processes import WorkerProcess
@@ -144,6 +145,9 @@ class ScriptedHost:
     def master(self, pid: int) -> MasterFacts:
         master = self._master(pid)
         return MasterFacts(master.version, "3.11.7", dict(master.values), "app:app", "/srv", "memory")
+
+    def cpu(self, pid: int) -> CpuShortage | None:
+        return None
 
     def cgroup(self, pid: int) -> CgroupMemory | None:
         return self.cgroup_memory

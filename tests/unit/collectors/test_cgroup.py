@@ -54,7 +54,9 @@ def test_version_2_takes_the_lowest_limit_on_the_way_up(tmp_path: Path) -> None:
     (container / "memory.max").write_text("max\n")
     (container / "memory.current").write_text("1000\n")
     (container / "memory.events").write_text("low 0\nhigh 0\nmax 3\noom 2\noom_kill 1\n")
-    assert read_cgroup(CgroupPlace(2, container, tmp_path)) == CgroupMemory(536870912, 1000, 1)
+    assert read_cgroup(CgroupPlace(2, container, tmp_path)) == CgroupMemory(
+        536870912, 1000, 1, kill_count_file=str(container / "memory.events")
+    )
 
 
 def test_version_1(tmp_path: Path) -> None:
@@ -62,7 +64,7 @@ def test_version_1(tmp_path: Path) -> None:
     (tmp_path / "memory.usage_in_bytes").write_text("2000\n")
     (tmp_path / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 4\n")
     place = CgroupPlace(1, tmp_path, tmp_path)
-    assert read_cgroup(place) == CgroupMemory(None, 2000, 4)
+    assert read_cgroup(place) == CgroupMemory(None, 2000, 4, kill_count_file=str(tmp_path / "memory.oom_control"))
     (tmp_path / "memory.limit_in_bytes").write_text("1048576\n")
     assert read_cgroup(place).limit_bytes == 1048576
 
