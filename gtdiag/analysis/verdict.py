@@ -46,7 +46,7 @@ def draw_verdict(
     if not incidents and not patterns:
         if loading:
             return _still_loading(loading[0])
-        return _nothing_found(workers, gaps)
+        return _nothing_found(workers, gaps, facts)
     sentences = _startup_sentences(incidents, patterns, workers, facts) or _incident_sentences(incidents)
     sentences += _other_sentences(incidents, patterns)
     blames = [incident.blocked for incident in incidents if incident.blocked is not None]
@@ -67,13 +67,13 @@ def _still_loading(loading: MasterLoading) -> Verdict:
     return Verdict(f"Nothing found yet: {words}.", loading.confidence)
 
 
-def _nothing_found(workers: Sequence[Worker], gaps: Sequence[Gap]) -> Verdict:
+def _nothing_found(workers: Sequence[Worker], gaps: Sequence[Gap], facts: GunicornFacts) -> Verdict:
     running = sum(1 for worker in workers if worker.end.value == "running")
     starting = sum(1 for worker in workers if worker.end.value == "running" and worker.phase is Phase.STARTUP)
     words = f"Nothing found: no time-out, hang, kill or failed boot among {count_of(len(workers), 'worker')}"
     if starting:
         words += f"; {starting} of {running} still starting up"
-    words += _at_this_moment(workers)
+    words += _at_this_moment(workers) + _killed_soon(workers, facts)
     unready = sum(1 for worker in workers if worker.startup_step in ("imported", "lifespan"))
     if unready and not starting:
         words += f"; but {unready} of {len(workers)} began their start-up and never got ready"
@@ -83,13 +83,29 @@ def _nothing_found(workers: Sequence[Worker], gaps: Sequence[Gap]) -> Verdict:
     if {"heartbeat", "stacks"} <= set(blind):
         # Neither the beat nor the stacks: a hang could not have been seen.
         return Verdict(f"{words}. A hang that the log does not tell of would not have been seen.", Confidence.LOW)
-    return Verdict(words + ".", Confidence.MEDIUM if blind or starting else Confidence.HIGH)
+    unsure = any(
+        worker.blocked.confidence is not Confidence.HIGH for worker in _now_in_a_call(workers) if worker.blocked
+    )
+    return Verdict(words + ".", Confidence.MEDIUM if blind or starting or unsure else Confidence.HIGH)
+
+
+def _now_in_a_call(workers: Sequence[Worker]) -> list[Worker]:
+    return [worker for worker in workers if worker.end is WorkerEnd.RUNNING and worker.blocked is not None]
+
+
+def _killed_soon(workers: Sequence[Worker], facts: GunicornFacts) -> str:
+    """When gunicorn will time out the first of the workers that are in a call in their start-up, where it does so."""
+    ages_s = [w.heartbeat_age_s or 0.0 for w in _now_in_a_call(workers) if w.phase is Phase.STARTUP]
+    left_s = (facts.timeout_s or 0.0) - max(ages_s, default=0.0)
+    if not ages_s or not facts.timeout_s or left_s <= 0 or not _kills_before_first_heartbeat(facts):
+        return ""
+    return f"; gunicorn times out the first of them in {seconds_in_words(left_s)}"
 
 
 def _at_this_moment(workers: Sequence[Worker]) -> str:
     """What most of the workers that are in a call were in at the last look: "; 2 of 2 are now in load (http: ...)"."""
     running = [worker for worker in workers if worker.end is WorkerEnd.RUNNING]
-    calls = Counter(describe_blocked(worker.blocked) for worker in running if worker.blocked is not None)
+    calls = Counter(describe_blocked(worker.blocked) for worker in _now_in_a_call(workers) if worker.blocked)
     if not calls:
         return ""
     (call, number), *others = calls.most_common(2)

@@ -68,8 +68,8 @@ def _describe_other_end(waiting: WaitingOn | None) -> str:
         return ""
     text = ""
     if waiting.peer:
-        text += f" to {describe_peer(waiting)}"
-        text += f" (the process {waiting.process_name})" if waiting.process_name else ""
+        text += f" to the process {waiting.process_name} at" if waiting.process_name else " to"
+        text += f" {describe_peer(waiting)}"
     elif waiting.process_name:
         text += f", waiting for the process {waiting.process_name}"
     elif waiting.file:
