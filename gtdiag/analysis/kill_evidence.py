@@ -23,7 +23,7 @@ def kill_evidence(
 ) -> tuple[str, ...]:
     """The lines that name who ended the worker, and by what that is known; empty where no SIGKILL is in question."""
     if killed_by is KilledBy.KERNEL_OOM:
-        return (_proof_of_oom(observation, record),)
+        return _proof_of_oom(observation, record)
     if life.death is None or life.death.signal != "SIGKILL":
         return ()
     lines = []
@@ -35,13 +35,16 @@ def kill_evidence(
     return tuple(lines)
 
 
-def _proof_of_oom(observation: Observation, record: KernelOomRecord | None) -> str:
+def _proof_of_oom(observation: Observation, record: KernelOomRecord | None) -> tuple[str, ...]:
+    lines = []
     if record is not None:
         wording = observation.kernel_wordings.get(record)
         what = wording or f"process {record.pid} ({record.process or 'unnamed'}) was killed for memory"
-        return f"out of memory, by the kernel's log: {what}"
-    where = observation.oom_kill_file or "the cgroup"
-    return f"out of memory: oom_kill in {where} rose when the worker ended"
+        lines.append(f"out of memory, by the kernel's log: {what}")
+    if observation.oom_kill_rises:
+        where = observation.oom_kill_file or "the cgroup"
+        lines.append(f"out of memory: oom_kill in {where} rose when the worker ended")
+    return tuple(lines)
 
 
 def _about_the_count(observation: Observation, life: WorkerLife) -> str:

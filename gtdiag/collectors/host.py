@@ -10,6 +10,7 @@ from gtdiag.collectors.cgroup import CgroupMemory, CgroupPlace, find_cgroup, rea
 from gtdiag.collectors.clock import Clock, read_seconds_since_boot
 from gtdiag.collectors.cpu_shortage import CpuShortage, read_cpu_shortage
 from gtdiag.collectors.heartbeats import read_heartbeat
+from gtdiag.collectors.kernel_log import KernelLog
 from gtdiag.collectors.looks import Looker, LookPart, sample_process
 from gtdiag.collectors.master import MasterFacts, read_master
 from gtdiag.collectors.processes import ProcessSampler, WorkerFinder, WorkerProcess, is_alive
@@ -18,6 +19,7 @@ from gtdiag.gunicorn.masters import find_successors
 from gtdiag.gunicorn.proc_files import read_children, read_inner_pid, read_stat
 from gtdiag.model.events import ProcessSample
 from gtdiag.model.identity import WorkerId
+from gtdiag.parsing.kernel_lines import OomKill
 
 
 class Host(Protocol):
@@ -59,6 +61,9 @@ class Host(Protocol):
     def cpu(self, pid: int) -> CpuShortage | None:
         """CPU quota, throttling and pressure."""
 
+    def kernel_kills(self) -> list[OomKill]:
+        """What the kernel's log says it has killed for memory since the last call."""
+
     def look_parts(self, pid: int, worker: WorkerId | None, master_pid: int) -> tuple[LookPart, ...]:
         """The parts of a deep look, to be run in other threads."""
 
@@ -82,6 +87,7 @@ class ThisHost:
         self._finders: dict[int, WorkerFinder] = {}
         self._cgroups: dict[int, CgroupPlace | None] = {}
         self._cpu_cgroups: dict[int, CgroupPlace | None] = {}
+        self._kernel_log: KernelLog | None = None
 
     def started_at_s(self, pid: int) -> float:
         """Field 22 of /proc/PID/stat."""
@@ -141,6 +147,12 @@ class ThisHost:
             self._cpu_cgroups[pid] = find_cgroup(pid, "cpu")
         return read_cpu_shortage(self._cpu_cgroups[pid])
 
+    def kernel_kills(self) -> list[OomKill]:
+        """See KernelLog; it is opened at the first call, and tells of what comes after that."""
+        if self._kernel_log is None:
+            self._kernel_log = KernelLog()
+        return self._kernel_log.read_kills()
+
     def look_parts(self, pid: int, worker: WorkerId | None, master_pid: int) -> tuple[LookPart, ...]:
         """See Looker."""
         return self._looker.parts(pid, worker, master_pid)
@@ -168,6 +180,8 @@ class ThisHost:
 
     def close(self) -> None:
         """Close every open file."""
+        if self._kernel_log is not None:
+            self._kernel_log.close()
         self._looker.close()
 
     def _finder(self, master_pid: int) -> WorkerFinder:

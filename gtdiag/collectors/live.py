@@ -245,6 +245,16 @@ class LiveCollector:
     # --- samples -----------------------------------------------------------------------------------------------------
 
     def _sample(self) -> Iterator[Event]:
+        for kill in self._host.kernel_kills():
+            yield KernelOomKilled(
+                origin=Origin("kernel_log"),
+                at=self._clock.now(),
+                resolution_s=self._interval_s,
+                pid=kill.pid,
+                process=kill.process,
+                cgroup=kill.cgroup,
+                wording=kill.wording,
+            )
         for master in list(self._masters.values()):
             if not self._host.is_alive(master.pid, master.started_at_s):
                 yield from self._lose_master(master)

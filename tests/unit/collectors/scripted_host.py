@@ -17,6 +17,7 @@ from gtdiag.gunicorn.heartbeat import Heartbeat
 from gtdiag.model.events import Event, ProcessSample, StackSample
 from gtdiag.model.identity import Origin, WorkerId
 from gtdiag.model.stacks import Frame, ThreadStack
+from gtdiag.parsing.kernel_lines import OomKill
 
 BOOT = datetime(2026, 1, 2, 3, 0, 0, tzinfo=timezone.utc)
 """The machine's boot: second 0 of the monotonic clock and of start times."""
@@ -145,6 +146,9 @@ class ScriptedHost:
     def master(self, pid: int) -> MasterFacts:
         master = self._master(pid)
         return MasterFacts(master.version, "3.11.7", dict(master.values), "app:app", "/srv", "memory")
+
+    def kernel_kills(self) -> list[OomKill]:
+        return []
 
     def cpu(self, pid: int) -> CpuShortage | None:
         return None
