@@ -16,6 +16,7 @@ from gtdiag.analysis.ordering import SecondBuffer
 from gtdiag.analysis.ownership import CodeOwnership
 from gtdiag.analysis.population import Population
 from gtdiag.analysis.sampling_rhythm import SamplingRhythm
+from gtdiag.analysis.startup_timeline import read_step
 from gtdiag.model import events
 from gtdiag.model.report import Confidence, Gap, KernelOomRecord, Request
 from gtdiag.model.stacks import ThreadStack
@@ -114,6 +115,7 @@ class Fold:
             events.HeartbeatSample: self._on_heartbeat,
             events.ProcessSample: self._on_process,
             events.StackSample: self._on_stack,
+            events.StartupSample: self._on_startup_sample,
             events.SuspendedSample: self._on_suspended,
             events.RequestSample: self._on_requests,
             events.SocketSample: self._on_sockets,
@@ -256,6 +258,7 @@ class Fold:
         life = self._life_of(event)
         if life is not None and life.step != "ready":
             life.step = event.step
+            life.startup.add_logged(event.at, event.step)
 
     def _on_ready(self, event: events.WorkerReady) -> None:
         life = self._life_of(event)
@@ -442,6 +445,14 @@ class Fold:
             life.threads = event.threads
             life.kernel_function = event.wchan or life.kernel_function
 
+    def _on_startup_sample(self, event: events.StartupSample) -> None:
+        life = self._life_of(event)
+        if life is None or not life.in_startup:
+            return
+        step = None if event.unchanged else read_step(event.threads, event.suspended, self._ownership, self._looks)
+        if step is not None or event.unchanged:
+            life.startup.add_sample(event.at, step)
+
     def _on_suspended(self, event: events.SuspendedSample) -> None:
         life = self._life_of(event) or self._master_looked_at(event)
         if life is not None:
@@ -511,6 +522,10 @@ class Fold:
             )
         )
         life.tally.add(look, pending.at)
+        if isinstance(life, WorkerLife) and life.in_startup and pending.threads_seen:
+            seen_in = read_step(life.threads, life.suspended, self._ownership, self._looks)
+            if seen_in is not None:
+                life.startup.add_sample(pending.at, seen_in)
 
     def _on_cpu(self, event: events.CpuSample) -> None:
         master = self.population.master_of(event)
@@ -565,6 +580,7 @@ _STOPPED_IN = ("__refrigerator", "refrigerator", "do_freezer_trap", "do_signal_s
 
 _SAMPLES = (
     events.StackSample,
+    events.StartupSample,
     events.SuspendedSample,
     events.RequestSample,
     events.SocketSample,

@@ -11,6 +11,7 @@ from gtdiag.analysis.look import Look
 from gtdiag.analysis.master_startup import MasterStartup
 from gtdiag.analysis.peer_condition import ReceivedBytes
 from gtdiag.analysis.requests import RequestTally
+from gtdiag.analysis.startup_timeline import StartupTimeline
 from gtdiag.model.report import Blocked, Request
 from gtdiag.model.stacks import Connection, KernelWait, SuspendedCode, ThreadStack
 
@@ -145,6 +146,7 @@ class WorkerLife:
     request: Request | None = None
     """The request that the worker's own traceback in the log names."""
     requests: RequestTally = field(default_factory=RequestTally)
+    startup: StartupTimeline = field(default_factory=StartupTimeline)
     evidence: list[str] = field(default_factory=list)
 
     @property

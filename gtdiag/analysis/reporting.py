@@ -42,7 +42,7 @@ def draw_report(fold: Fold) -> Report:
         + _kernel_kills_of_unseen_workers(fold, judgements)
         + [found.incident() for found in loading if found.overdue]
     )
-    workers = tuple(_worker_of(j) for j in judgements)
+    workers = tuple(_worker_of(j, seen.last_at) for j in judgements)
     masters = tuple(_facts_of(master, judge, fold) for master in fold.population.masters)
     facts = _leading_master(masters, fold)
     gaps = (*seen.gaps.values(), *_what_a_log_cannot_show(seen.kind, judgements, judge))
@@ -94,7 +94,7 @@ def _only_in_backlog(life: WorkerLife) -> bool:
     return life.from_backlog and not life.seen_live
 
 
-def _worker_of(judgement: Judgement) -> Worker:
+def _worker_of(judgement: Judgement, last_at: datetime | None) -> Worker:
     life = judgement.life
     ended = judgement.end is not WorkerEnd.RUNNING
     startup_s = None
@@ -122,6 +122,7 @@ def _worker_of(judgement: Judgement) -> Worker:
         startup_step=life.step,
         request=life.leading_request(),
         blocked=judgement.blocked,
+        startup_steps=life.startup.conclude(life.booted_at, life.ready_at or life.ended_at or last_at),
         requests=life.requests.requests(),
     )
 

@@ -17,7 +17,7 @@ from gtdiag.collectors.processes import ProcessSampler, WorkerFinder, WorkerProc
 from gtdiag.gunicorn.heartbeat import Heartbeat
 from gtdiag.gunicorn.masters import find_successors
 from gtdiag.gunicorn.proc_files import read_children, read_inner_pid, read_stat
-from gtdiag.model.events import ProcessSample
+from gtdiag.model.events import ProcessSample, StartupSample
 from gtdiag.model.identity import WorkerId
 from gtdiag.parsing.kernel_lines import OomKill
 
@@ -66,6 +66,9 @@ class Host(Protocol):
 
     def look_parts(self, pid: int, worker: WorkerId | None, master_pid: int) -> tuple[LookPart, ...]:
         """The parts of a deep look, to be run in other threads."""
+
+    def glimpse(self, worker: WorkerId, master_pid: int) -> StartupSample | None:
+        """A starting worker's main thread, from its memory; not while a deep look at it is under way."""
 
     def inner_pids(self, master_pid: int) -> dict[int, int]:
         """The pids that the master's log uses, to the pids seen from here; empty where they are the same."""
@@ -156,6 +159,10 @@ class ThisHost:
     def look_parts(self, pid: int, worker: WorkerId | None, master_pid: int) -> tuple[LookPart, ...]:
         """See Looker."""
         return self._looker.parts(pid, worker, master_pid)
+
+    def glimpse(self, worker: WorkerId, master_pid: int) -> StartupSample | None:
+        """See Looker."""
+        return self._looker.glimpse(worker, master_pid)
 
     def inner_pids(self, master_pid: int) -> dict[int, int]:
         """Read from NSpid: another one only in a container that is watched from outside."""

@@ -26,6 +26,7 @@ from gtdiag.collectors.looks import SAMPLE_RESOLUTION_S, Look
 from gtdiag.collectors.master import MasterFacts, master_events
 from gtdiag.collectors.processes import WorkerProcess
 from gtdiag.collectors.sampling import LookBudget, LookReason, Thresholds, WorkerView, reason_to_look, thresholds_for
+from gtdiag.collectors.startup_glimpses import TICK_BUDGET_S, GlimpseSchedule
 from gtdiag.errors import LogReadError, NoSuchProcessError
 from gtdiag.gunicorn.heartbeat import major_of
 from gtdiag.gunicorn.masters import find_master_of
@@ -86,6 +87,7 @@ class _WatchedWorker:
     heartbeat_at_s: float = 0.0
     ever: bool | None = None
     hang: _Hang = field(default_factory=_Hang)
+    glimpses: GlimpseSchedule = field(default_factory=GlimpseSchedule)
 
 
 @dataclass
@@ -179,6 +181,7 @@ class LiveCollector:
                     for event in self._log.poll():
                         self._look_soon_after(event)
                         yield event
+                        yield from self._admit_soon(event)
                 yield from self._finished_looks()
                 if now_s >= due_s:
                     yield from self._sample()
@@ -186,6 +189,7 @@ class LiveCollector:
                     due_s = max(due_s + self._interval_s, now_s)
                 else:
                     yield from self._see_deaths()
+                yield from self._glimpse_at_startups()
                 self._start_looks(pool)
                 reason = self._reason_to_end(began_s)
                 if reason is not None:
@@ -493,6 +497,42 @@ class LiveCollector:
             self._masters[pid] = successor
             self._read_facts(successor)
             yield from self._settings_events(successor)
+
+    # --- start-ups ---------------------------------------------------------------------------------------------------
+
+    def _admit_soon(self, event: Event) -> Iterator[Event]:
+        """A boot in the log: the first second of a start-up tells as much as the others."""
+        if not isinstance(event, WorkerBooted) or event.worker is None:
+            return
+        for master in list(self._masters.values()):
+            if any(identity.pid == event.worker.pid for identity in master.workers):
+                return
+            if self._host.is_alive(master.pid, master.started_at_s):
+                yield from self._update_workers(master)
+
+    def _glimpse_at_startups(self) -> Iterator[Event]:
+        """Sample what starting workers are in; see startup_glimpses.py for how often and at what cost."""
+        began_s = self._clock.monotonic()
+        due = [
+            (worker.glimpses.due_s, master, worker)
+            for master in self._masters.values()
+            for worker in master.workers.values()
+            if worker.ever is not True and worker.glimpses.due_s <= began_s and not worker.hang.futures
+        ]
+        for _, master, worker in sorted(due, key=lambda one: one[0]):
+            before_s = self._clock.monotonic()
+            if before_s - began_s > TICK_BUDGET_S:
+                return
+            identity = worker.process.id
+            sample = self._host.glimpse(identity, master.pid)
+            now_s = self._clock.monotonic()
+            age_s = (self._clock.now() - self._host.wall_time_of(identity.started_at_s or 0.0)).total_seconds()
+            worker.glimpses.reschedule(now_s, age_s, now_s - before_s, saw_something=sample is not None)
+            if sample is None:
+                continue
+            if not worker.glimpses.is_news(sample.threads, sample.suspended):
+                sample = dataclasses.replace(sample, threads=(), suspended=(), unchanged=True)
+            yield sample
 
     # --- deep looks --------------------------------------------------------------------------------------------------
 

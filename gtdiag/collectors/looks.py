@@ -22,10 +22,11 @@ from gtdiag.model.events import (
     RequestSample,
     SocketSample,
     StackSample,
+    StartupSample,
     SuspendedSample,
 )
 from gtdiag.model.identity import Origin, WorkerId
-from gtdiag.model.stacks import ThreadStack
+from gtdiag.model.stacks import SuspendedCode, ThreadStack
 
 SAMPLE_RESOLUTION_S = 0.01
 HANGS_BEFORE_GIVING_UP = 2
@@ -43,6 +44,9 @@ class Look:
     cost_s: float
     picture: Hashable
 
+
+_POLLS = frozenset({"select", "run_until_complete", "run_forever", "run", "_run_once"})
+"""The innermost frames of a thread that waits in an event loop: asyncio's selector, or what calls uvloop's loop."""
 
 LookPart = Callable[[], Look]
 """A part of a look, to be run in a thread; it raises nothing."""
@@ -109,6 +113,26 @@ class Looker:
         if self._stacks is None or worker in self._from_memory or self._has_given_up():
             inside += self._stacks_from_memory(process, worker, master_pid)
         return [*inside, *self._look_at_sockets(pid, worker, master_pid)]
+
+    def glimpse(self, worker: WorkerId, master_pid: int) -> StartupSample | None:
+        """What a worker's main thread is in, from its memory alone; None where that cannot be read now."""
+        at, before_s = self._clock.now(), self._clock.monotonic()
+        main = tuple(thread for thread in self._suspended.read_threads(worker) if thread.main)
+        if not main or not main[0].frames:
+            return None
+        suspended: tuple[SuspendedCode, ...] = ()
+        if main[0].frames[-1].function.rpartition(".")[2] in _POLLS:
+            suspended = self._suspended.read(worker).suspended or ()
+        return StartupSample(
+            origin=Origin("stack"),
+            at=at,
+            resolution_s=SAMPLE_RESOLUTION_S,
+            worker=worker,
+            master_pid=master_pid,
+            threads=main,
+            suspended=suspended,
+            duration_s=round(self._clock.monotonic() - before_s, 4),
+        )
 
     def forget(self, worker: WorkerId) -> None:
         """Let go of what is kept for a worker that is gone."""

@@ -302,6 +302,20 @@ class StackSample(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartupSample(Event):
+    """What a starting worker's main thread was in, read from its memory alone; only for the time-line of the start-up.
+
+    `suspended`: its suspended code, where the thread waits in an event loop. Both are empty when the functions are the
+    same as in the sample before (`unchanged`).
+    """
+
+    threads: tuple[ThreadStack, ...] = ()
+    suspended: tuple[SuspendedCode, ...] = ()
+    unchanged: bool = False
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SuspendedSample(Event):
     """All suspended code of a worker (or of the master, with `worker` None): its asyncio tasks, its greenlets."""
 
@@ -385,6 +399,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     HeartbeatSample,
     ProcessSample,
     StackSample,
+    StartupSample,
     SuspendedSample,
     RequestSample,
     SocketSample,

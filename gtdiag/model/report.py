@@ -220,6 +220,22 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class StartupStep:
+    """Where a part of a start-up's time went.
+
+    `kind`: "import" (`name`: the top-level package whose module was being run), "application" or "lifespan" (the
+    application's innermost function, awaited ones too), "server" (gunicorn or the server in it), "unseen" (before the
+    first look) or "other". `samples`: how many looks saw it; 0: from the log's own steps. `resolution_s`: how exact.
+    """
+
+    name: str
+    kind: str
+    seconds: float
+    samples: int
+    resolution_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Worker:
     """One life of one worker. `phase` is None where a log does not tell if its start-up was over.
 
@@ -247,6 +263,8 @@ class Worker:
     """How far the start-up came, where the log or the heartbeat tells: "booted", "imported", "lifespan", "ready"."""
     request: Request | None = None
     blocked: Blocked | None = None
+    startup_steps: tuple[StartupStep, ...] = ()
+    """Where the time of its start-up went, in order; empty where that was not seen."""
     requests: tuple[Request, ...] = ()
     """Everything it was handling when it was last looked at, the longest first."""
 

@@ -10,6 +10,7 @@ from gtdiag.renderers.markdown_text import parse_markdown
 from gtdiag.renderers.page import Page
 from gtdiag.renderers.report_strings import map_strings
 from gtdiag.renderers.report_words import MAX_EVIDENCE_LINES, MAX_GROUPS, MAX_REQUESTS, Fact, GroupContext
+from gtdiag.renderers.startup_section import write_startups
 from gtdiag.renderers.text_page import TextPage
 
 _MANY_LINES = frozenset({"Remedy.why", "Remedy.how"})
@@ -31,6 +32,7 @@ def render_text(report: Report, *, width: int = 80, colour: bool = False, ascii:
     _write_incidents(page, report)
     _write_patterns(page, report)
     _write_workers(page, report)
+    write_startups(page, report)
     _write_kernel_kills(page, report)
     _write_remedies(page, report)
     _write_gaps(page, report)

@@ -26,6 +26,7 @@ from gtdiag.analysis.patterns.restart_loop import match_restart_loop
 from gtdiag.analysis.patterns.shared_socket import match_shared_socket
 from gtdiag.analysis.patterns.silent_startup_hang import match_silent_startup_hang
 from gtdiag.analysis.patterns.slow_heartbeat_disk import match_slow_heartbeat_disk
+from gtdiag.analysis.patterns.slow_startup import match_slow_startup
 from gtdiag.analysis.patterns.startup_contention import match_startup_contention
 from gtdiag.model.report import Pattern, PatternKind
 
@@ -47,6 +48,7 @@ _MATCHERS: tuple[Callable[[MasterGroup], list[Pattern]], ...] = (
     match_drain_timeout,
     match_graceful_timeout_kill,
     match_group_stall,
+    match_slow_startup,
 )
 
 

@@ -40,6 +40,7 @@ NO_COLUMN: dict[type[events.Event], str] = {
     events.WorkerGracefulTimeout: "goes with a kill",
     events.TracebackLogged: "tells the call, not the fate",
     events.ProcessSample: "tells memory and CPU",
+    events.StartupSample: "tells where the time of a start-up went, not the fate",
     events.RequestSample: "tells the request, not the fate",
     events.SocketSample: "tells the call, not the fate",
     events.CpuSample: "tells why, not the fate",

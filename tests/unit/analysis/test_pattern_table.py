@@ -36,6 +36,7 @@ NO_COLUMN: dict[type[events.Event], str] = {
     events.MasterHalted: "ends a master",
     events.MasterGone: "ends a master",
     events.WorkerProgressed: "tells the phase",
+    events.StartupSample: "tells where the time of a start-up went; see test_startup_timeline",
     events.WorkerExiting: "goes with an exit",
     events.WorkerGracefulTimeout: "goes with a kill",
     events.WorkerBootFailed: "is an incident of its own",

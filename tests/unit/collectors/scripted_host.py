@@ -159,6 +159,9 @@ class ScriptedHost:
     def look_parts(self, pid: int, worker: WorkerId | None, master_pid: int) -> tuple[LookPart, ...]:
         return (lambda: self._look(pid, worker, master_pid),)
 
+    def glimpse(self, worker: WorkerId, master_pid: int) -> None:
+        """Deep looks are what these scripts are about."""
+
     def inner_pids(self, master_pid: int) -> dict[int, int]:
         return self.inner
 
