@@ -16,6 +16,7 @@ from gtdiag.analysis.ordering import SecondBuffer
 from gtdiag.analysis.ownership import CodeOwnership
 from gtdiag.analysis.population import Population
 from gtdiag.analysis.sampling_rhythm import SamplingRhythm
+from gtdiag.analysis.stack_tally import StackTally
 from gtdiag.analysis.startup_timeline import read_step
 from gtdiag.model import events
 from gtdiag.model.report import Confidence, Gap, KernelOomRecord, Request
@@ -80,7 +81,8 @@ class Observation:
 class Fold:
     """The state of an analysis: the population, what is known of the observation, looks not complete yet."""
 
-    def __init__(self, rules: RuleSet | None = None) -> None:
+    def __init__(self, rules: RuleSet | None = None, *, keep_stacks: bool = False) -> None:
+        self.stacks = StackTally() if keep_stacks else None
         self.rules = rules or read_rule_set()
         self.population = Population()
         self.observation = Observation()
@@ -352,6 +354,8 @@ class Fold:
             look = replace(look, confidence=Confidence.MEDIUM)  # frames are missing or were put in order by guessing
         if look is not None:
             life.traceback_look = look
+            if self.stacks is not None:
+                self.stacks.add_traceback(life, event.frames)
         life.traceback_shows_request = event.kind == "abort" and bool(event.header)
         if event.path is not None:
             life.request = Request(event.method, event.path)
@@ -505,6 +509,8 @@ class Fold:
         elif pending.threads_seen:
             life.looks_in_heartbeat = life.looks_in_heartbeat + 1 if is_writing_heartbeat(life.threads) else 0
         inside = pending.threads_seen or pending.suspended_seen
+        if inside and self.stacks is not None:
+            self._tally_stacks(life, pending)
         if life.seen_inside and not inside:
             return  # the rest of a look whose other parts were counted already
         read = self._looks.read_look if inside else read_kernel_alone
@@ -526,6 +532,15 @@ class Fold:
             seen_in = read_step(life.threads, life.suspended, self._ownership, self._looks)
             if seen_in is not None:
                 life.startup.add_sample(pending.at, seen_in)
+
+    def _tally_stacks(self, life: WorkerLife | MasterStartup, pending: PendingLook) -> None:
+        assert self.stacks is not None
+        pid = life.pid if isinstance(life, WorkerLife) else self._pid_of(life)
+        threads = life.threads if pending.threads_seen else ()
+        self.stacks.add_look(life, pid, pending.at, threads, life.suspended if pending.suspended_seen else ())
+
+    def _pid_of(self, startup: MasterStartup) -> int | None:
+        return next((master.pid for master in self.population.masters if master.startup is startup), None)
 
     def _on_cpu(self, event: events.CpuSample) -> None:
         master = self.population.master_of(event)

@@ -75,6 +75,8 @@ def analyze(
       kubectl logs POD | gtdiag analyze -
       gtdiag analyze --fail-on boot_failure,restart_loop ci.log
       gtdiag analyze --rules gtdiag-rules.toml incident.jsonl
+      gtdiag analyze --format junit -o gunicorn.xml ci.log
+      gtdiag analyze --format speedscope -o stacks.json incident.jsonl
     """
     from gtdiag.recording.reader import is_recording
 
@@ -85,19 +87,23 @@ def analyze(
         recordings.insert(0, standard_input.NAME)
     if not recordings:
         events = _events_of_logs(files, standard_input, since, until, timeout, jobs)
-        return conclude(fold(events, rules), report_options)
+        return conclude(fold(events, rules, keep_stacks=report_options.wants_stacks), report_options)
     if len(files) > 1:
         raise UsageError(f"{recordings[0]} is a recording; a recording is analyzed by itself", hint="give one FILE")
     if since is not None or until is not None or timeout is not None:
         raise UsageError("--since, --until and --timeout are for logs; a recording knows its times", hint="omit them")
-    return conclude(_read_again(recordings[0], standard_input, rules), report_options)
+    observation = _read_again(recordings[0], standard_input, rules, keep_stacks=report_options.wants_stacks)
+    return conclude(observation, report_options)
 
 
-def _read_again(recording: str, standard_input: StandardInput | None, rules: RuleSet) -> Observation:
+def _read_again(
+    recording: str, standard_input: StandardInput | None, rules: RuleSet, *, keep_stacks: bool
+) -> Observation:
     """The report of the watch that made the recording; with the same rules; only its source says it was read again."""
     from gtdiag.recording.reader import read_recording
 
-    observation = fold(read_recording(recording, None if standard_input is None else standard_input.bytes), rules)
+    events = read_recording(recording, None if standard_input is None else standard_input.bytes)
+    observation = fold(events, rules, keep_stacks=keep_stacks)
     source = replace(observation.report.source, kind="recording", files=(recording,))
     return replace(observation, report=replace(observation.report, source=source))
 

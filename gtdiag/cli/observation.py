@@ -12,6 +12,7 @@ from gtdiag.model.events import CollectionGap, Event, ObservationEnded, Observat
 from gtdiag.model.report import Report
 
 if TYPE_CHECKING:
+    from gtdiag.model.stack_profile import StackProfile
     from gtdiag.rules.rule_set import RuleSet
 
 _SAY_NOTHING_OF_GUNICORN = (ObservationStarted, ObservationEnded, CollectionGap)
@@ -19,17 +20,18 @@ _SAY_NOTHING_OF_GUNICORN = (ObservationStarted, ObservationEnded, CollectionGap)
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A report, and the error that cut its events short, if one did."""
+    """A report, the error that cut its events short, if one did, and the stacks behind it, if they were kept."""
 
     report: Report
     error: GtdiagError | None = None
+    stacks: StackProfile | None = None
 
 
-def fold(events: Iterable[Event], rules: RuleSet | None = None) -> Observation:
+def fold(events: Iterable[Event], rules: RuleSet | None = None, *, keep_stacks: bool = False) -> Observation:
     """Read all events into a report. An error before anything of gunicorn's was seen is raised as it is."""
     from gtdiag.analysis import Analysis
 
-    analysis = Analysis(rules)
+    analysis = Analysis(rules, keep_stacks=keep_stacks)
     collected = False
     try:
         for event in events:
@@ -38,13 +40,13 @@ def fold(events: Iterable[Event], rules: RuleSet | None = None) -> Observation:
     except GtdiagError as error:
         if not collected:
             raise
-        return Observation(analysis.report(), error)
-    return Observation(analysis.report())
+        return Observation(analysis.report(), error, analysis.stacks())
+    return Observation(analysis.report(), stacks=analysis.stacks())
 
 
 def conclude(observation: Observation, options: ReportOptions) -> ExitCode:
     """Deliver the report, then raise the error that cut it short; without one, return the exit code."""
-    exit_code = deliver_report(observation.report, options)
+    exit_code = deliver_report(observation.report, options, observation.stacks)
     if observation.error is not None:
         raise observation.error
     return exit_code

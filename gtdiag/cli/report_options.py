@@ -10,17 +10,20 @@ from typing import Any, TypeVar
 import click
 
 from gtdiag.cli.environment import option
+from gtdiag.cli.errors import say_error
 from gtdiag.cli.output_file import OutputError, write_file, write_standard_output
 from gtdiag.cli.parameter_types import FailOn, fail_on
 from gtdiag.cli.step_summary import append_step_summary
 from gtdiag.cli.terminal import is_terminal, page_of, page_of_file
 from gtdiag.errors import ExitCode
 from gtdiag.model.report import Report
+from gtdiag.model.stack_profile import StackProfile
 from gtdiag.renderers.escaping import escape_text
-from gtdiag.renderers.formats import FORMAT_WORDS, RENDERERS, ReportFormat
+from gtdiag.renderers.formats import FORMAT_WORDS, RENDERERS, STACK_FORMATS, ReportFormat
 from gtdiag.renderers.material import ReportMaterial
 from gtdiag.renderers.page import Page
 from gtdiag.renderers.redaction import redact_report
+from gtdiag.renderers.speedscope import NO_STACKS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -36,6 +39,11 @@ class ReportOptions:
     redact: bool
     rules: str | None = None
     """What `--rules` says; `gtdiag.cli.rules_file` reads it."""
+
+    @property
+    def wants_stacks(self) -> bool:
+        """Whether the format is made of every stack that was seen."""
+        return self.format in STACK_FORMATS
 
 
 def report_options(command: Command) -> Command:
@@ -109,10 +117,13 @@ def prepare_report(report: Report, options: ReportOptions) -> Report:
     return redact_report(report) if options.redact else report
 
 
-def deliver_report(report: Report, options: ReportOptions) -> ExitCode:
+def deliver_report(report: Report, options: ReportOptions, stacks: StackProfile | None = None) -> ExitCode:
     """Render the report, write it where it was asked for, and return the exit code it stands for."""
+    stacks = stacks or StackProfile()
+    if options.wants_stacks and not stacks.workers:
+        say_error(NO_STACKS, "the text report says what could not be looked at; gtdiag doctor says why", sys.stderr)
     shown = prepare_report(report, options)
-    material = ReportMaterial(shown, failing=options.fail_on.kinds)
+    material = ReportMaterial(shown, failing=options.fail_on.kinds, stacks=stacks)
 
     def render(page: Page) -> str:
         return RENDERERS[options.format](material, page)

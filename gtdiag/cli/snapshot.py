@@ -38,4 +38,5 @@ def snapshot(pid: int | None, pidfile: str | None, report_options: ReportOptions
 
     from gtdiag.collectors.snapshot import collect_snapshot
 
-    return conclude(fold(collect_snapshot(master_pid, redact=report_options.redact), rules), report_options)
+    events = collect_snapshot(master_pid, redact=report_options.redact)
+    return conclude(fold(events, rules, keep_stacks=report_options.wants_stacks), report_options)

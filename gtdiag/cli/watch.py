@@ -98,5 +98,6 @@ def watch(
         live=not no_live,
         json_events=json_events,
         rules=rules,
+        keep_stacks=report_options.wants_stacks,
     )
     return run_watch(plan, report_options)

@@ -47,6 +47,8 @@ class WatchPlan:
     live: bool
     json_events: bool
     rules: RuleSet | None = None
+    keep_stacks: bool = False
+    """Whether the format of the report asks for every stack that is seen."""
 
 
 def run_watch(plan: WatchPlan, options: ReportOptions) -> ExitCode:
@@ -143,7 +145,7 @@ class WatchSession:
         self._collector = collector
         self._view = view
         self._recorder = recorder
-        self._analysis = Analysis(plan.rules)
+        self._analysis = Analysis(plan.rules, keep_stacks=plan.keep_stacks)
         self._stopping = False
         self._next_report_s = 0.0
 
@@ -165,7 +167,7 @@ class WatchSession:
             if not collected:
                 raise
             error = collector_error
-        return Observation(self._analysis.report(), error)
+        return Observation(self._analysis.report(), error, self._analysis.stacks())
 
     def stop_by_user(self) -> None:
         """End the watch with the report; called by the signal handler, so it only sets flags."""

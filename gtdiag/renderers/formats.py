@@ -20,6 +20,8 @@ class ReportFormat(str, enum.Enum):
     MARKDOWN = "markdown"
     JUNIT = "junit"
     GITHUB = "github"
+    SPEEDSCOPE = "speedscope"
+    COLLAPSED = "collapsed"
 
 
 FORMAT_WORDS: dict[ReportFormat, str] = {
@@ -28,8 +30,14 @@ FORMAT_WORDS: dict[ReportFormat, str] = {
     ReportFormat.MARKDOWN: "for an issue or a wiki, stacks folded",
     ReportFormat.JUNIT: "JUnit XML for a CI server",
     ReportFormat.GITHUB: "GitHub Actions: annotations, and the step's summary",
+    ReportFormat.SPEEDSCOPE: "every stack that was seen, for www.speedscope.app",
+    ReportFormat.COLLAPSED: "the same as collapsed stacks, for flame graphs",
 }
 """What each is for, in a line of `--help`."""
+
+
+STACK_FORMATS = frozenset({ReportFormat.SPEEDSCOPE, ReportFormat.COLLAPSED})
+"""Those that need every stack that was seen; for the others none is kept."""
 
 
 class Renderer(Protocol):
@@ -72,10 +80,24 @@ def _github(material: ReportMaterial, page: Page, /) -> str:
     return render_github(material.report, root=page.root, failing=material.failing)
 
 
+def _speedscope(material: ReportMaterial, _page: Page, /) -> str:
+    from gtdiag.renderers.speedscope import render_speedscope
+
+    return render_speedscope(material.report, material.stacks)
+
+
+def _collapsed(material: ReportMaterial, _page: Page, /) -> str:
+    from gtdiag.renderers.collapsed import render_collapsed
+
+    return render_collapsed(material.stacks)
+
+
 RENDERERS: dict[ReportFormat, Renderer] = {
     ReportFormat.TEXT: _text,
     ReportFormat.JSON: _json,
     ReportFormat.MARKDOWN: _markdown,
     ReportFormat.JUNIT: _junit,
     ReportFormat.GITHUB: _github,
+    ReportFormat.SPEEDSCOPE: _speedscope,
+    ReportFormat.COLLAPSED: _collapsed,
 }

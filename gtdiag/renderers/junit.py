@@ -54,13 +54,14 @@ def render_junit(report: Report, *, failing: frozenset[str] = ALL_KINDS) -> str:
         "time": None if period_s is None else f"{period_s:.3f}",
         "timestamp": None if shown.period.start is None else shown.period.start.isoformat(timespec="seconds"),
     }
-    lines = ['<?xml version="1.0" encoding="UTF-8"?>', f"<testsuite{_attributes(attributes)}>", "  <properties>"]
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<testsuites>"]
+    lines += [f"<testsuite{_attributes(attributes)}>", "  <properties>"]
     lines += [f"    <property{_attributes({'name': name, 'value': value})}/>" for name, value in _properties(shown)]
     lines.append("  </properties>")
     for case in cases:
         lines += _case_lines(case)
     lines.append(f"  <system-out>{escape(render_text(report, width=100))}</system-out>")
-    return "\n".join([*lines, "</testsuite>"]) + "\n"
+    return "\n".join([*lines, "</testsuite>", "</testsuites>"]) + "\n"
 
 
 def _cases(report: Report, failing: frozenset[str]) -> Iterator[_Case]:

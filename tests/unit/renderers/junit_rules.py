@@ -33,8 +33,9 @@ SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
 
 def check_junit(text: str) -> ElementTree.Element:
     """Parse the document, assert the rules and that its counts are true; return the suite."""
-    suite = ElementTree.fromstring(text.encode())
-    assert suite.tag == "testsuite"
+    root = ElementTree.fromstring(text.encode())
+    assert (root.tag, root.attrib, [child.tag for child in root]) == ("testsuites", {}, ["testsuite"])
+    suite = root[0]
     for element in suite.iter():
         attributes = set(element.attrib)
         assert REQUIRED.get(element.tag, set()) <= attributes, element.attrib

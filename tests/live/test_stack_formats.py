@@ -1,0 +1,69 @@
+"""The stacks of a real start-up that hangs, as speedscope and flame graphs show them: watched, recorded and at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests.environments import NEWEST, standard_environment
+from tests.live.gtdiag_command import run_gtdiag
+from tests.live.gunicorn_process import running_gunicorn
+from tests.live.servers import mute_server
+from tests.speedscope_package import format_schema
+from tests.unit.renderers.speedscope_rules import check_speedscope, stacks_of
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+
+def test_a_hanging_start_up_in_speedscope(tmp_path: Path) -> None:
+    recording, snapshot = tmp_path / "incident.jsonl", tmp_path / "snapshot.json"
+    with (
+        mute_server() as server,
+        running_gunicorn(
+            standard_environment(NEWEST),
+            "startup_contention:app",
+            folder=tmp_path,
+            worker_class="uvicorn",
+            workers=2,
+            timeout_s=3,
+            variables={"DATABASE_URL": f"postgresql://app:secret@{server.peer}/orders"},
+        ) as gunicorn,
+    ):
+        pids = gunicorn.wait_for_workers(2)
+        watched = run_gtdiag(
+            "watch", str(gunicorn.pid), "--for", "6s", "--record", str(recording), "--format", "speedscope"
+        )
+        run_gtdiag("snapshot", str(gunicorn.pid), "--format", "speedscope", "-o", str(snapshot))
+    document = check_speedscope(watched.stdout)
+    stacks = stacks_of(document)
+    assert sorted(stacks) == sorted(f"worker {pid} (number {n})" for n, pid in enumerate(sorted(pids), start=1))
+    for profile, of_worker in zip(document["profiles"], stacks.values(), strict=True):
+        waits = [weight for stack, weight in of_worker if "> verify_database_migrations >" in stack]
+        assert profile["unit"] == "seconds"
+        assert 2.0 < sum(waits) < 7.0
+        assert all(stack.startswith("start-up > ") for stack, _ in of_worker)
+
+    again = run_gtdiag("analyze", str(recording), "--format", "speedscope")
+    assert again.stdout == watched.stdout
+
+    moment = check_speedscope(snapshot.read_text(encoding="utf-8"))
+    assert {profile["unit"] for profile in moment["profiles"]} == {"none"}
+
+    collapsed = run_gtdiag("analyze", str(recording), "--format", "collapsed")
+    assert any(
+        ";start-up;tasks;" in line and "verify_database_migrations" in line for line in collapsed.stdout.split("\n")
+    )
+
+
+def test_speedscopes_own_schema_accepts_it(tmp_path: Path) -> None:
+    from gtdiag.renderers.speedscope import render_speedscope
+    from tests.golden.test_report_formats import LOGS, TIMEOUT
+    from tests.unit.renderers import sample_stacks
+    from tests.unit.renderers.sample_reports import restart_loop
+
+    schema = format_schema()
+    jsonschema.validate(json.loads((LOGS / TIMEOUT / "expected.speedscope.json").read_text(encoding="utf-8")), schema)
+    jsonschema.validate(json.loads(render_speedscope(restart_loop(), sample_stacks.two_workers())), schema)
