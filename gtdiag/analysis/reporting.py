@@ -210,7 +210,8 @@ def _explained_by(record: KernelOomRecord, by_kernel: list[Judgement]) -> bool:
 
 
 def _kernel_records(fold: Fold, judgements: list[Judgement]) -> tuple[KernelOomRecord, ...]:
-    killed = {j.life.pid for j in judgements if j.killed_by is KilledBy.KERNEL_OOM}
+    by_kernel = [j for j in judgements if j.killed_by is KilledBy.KERNEL_OOM]
+    killed = {j.life.pid for j in by_kernel}
     return tuple(
         KernelOomRecord(
             at=record.at,
@@ -219,6 +220,8 @@ def _kernel_records(fold: Fold, judgements: list[Judgement]) -> tuple[KernelOomR
             worker=record.pid in killed or (record.process is not None and "gunicorn" in record.process),
         )
         for record in fold.observation.kernel_kills
+        # A count that rose has no pid: where a worker's end explains it, it is that kill once more.
+        if record.pid is not None or not _explained_by(record, by_kernel)
     )
 
 

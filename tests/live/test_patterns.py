@@ -144,7 +144,7 @@ def test_a_memory_limit(path: str, limit_mib: int, fires: bool, tmp_path: Path) 
         )
         ready(gunicorn)
         used_mib = int((folder / "memory.usage_in_bytes").read_text()) >> 20
-        (tmp_path / "keep").write_text(str(max(1, 122 - used_mib)))
+        (tmp_path / "keep").write_text(str(max(1, 119 - used_mib)))
         timer = later(2, lambda: _ask(gunicorn, path))
         report = watched(gunicorn, 10)
         timer.join()

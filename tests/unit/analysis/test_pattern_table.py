@@ -63,7 +63,7 @@ master       |workers|life    |stands in  |process|cpu        |memory        |so
 27.0 asgi    |1x1    |ready   |sync call  |.      |.          |.             |.         |timeout  ||blocking_call_in_event_loop
 27.0 asgi    |1x1    |ready   |await      |.      |.          |.             |.         |timeout  ||-
 27.0         |1x1    |ready   |.          |.      |.          |.             |.         |sigkill  ||misleading_oom_message
-27.0         |1x1    |ready   |.          |.      |.          |100/256 kill  |.         |killed   ||memory_limit
+27.0         |1x1    |ready   |.          |.      |.          |100/256 kill  |.         |killed   ||memory_limit medium
 27.0         |1x1    |ready   |.          |.      |.          |100/256       |.         |killed   ||misleading_oom_message
 27.0         |1x1    |beats   |.          |grows  |.          |.             |.         |.@80     ||memory_growth
 27.0         |1x1    |beats   |.          |level  |.          |.             |.         |.@80     ||-
