@@ -84,6 +84,22 @@ def join_wait(kind: str, category: Category, wait: KernelWait | None, seen: Kern
     return JoinedWait(WaitingOn(kind, system_call=wait.system_call, file=file), agrees, note=_note(wait))
 
 
+def asks_name_server(wait: KernelWait | None, seen: KernelEvidence) -> bool:
+    """Whether the thread's own system call is on a socket to a name server."""
+    return wait is not None and _name_server(wait, seen) is not None
+
+
+def name_server_wait_of_a_helper(wait: KernelWait | None, seen: KernelEvidence) -> KernelWait | None:
+    """The wait of a native thread that asks a name server for an event loop (libuv resolves in threads of its own).
+
+    Only where the loop itself has no connection that the code could wait for.
+    """
+    if wait is None or any(c.outgoing and c.protocol != "udp" and c.family != "unix" for c in seen.connections):
+        return None
+    helpers = [other for other in seen.waits if other is not wait and asks_name_server(other, seen)]
+    return helpers[0] if helpers and match_kernel_wait(wait.system_call) == "poll" else None
+
+
 def describe_connection(connection: Connection, condition: Condition | None, kind: str = "socket") -> WaitingOn:
     """A connection as what is waited on, with the kernel's figures."""
     traffic = connection.traffic
@@ -193,16 +209,20 @@ def _waits_for(
 
 def _join_dns(wait: KernelWait, seen: KernelEvidence) -> JoinedWait:
     """The resolver's own socket, where the C library waits for a name server."""
-    fds = {descriptor.fd for descriptor in wait.descriptors if not descriptor.through_epoll}
-    servers = [c for c in seen.connections if c.outgoing and c.fd in fds and (c.peer or "").endswith(":53")]
-    if not servers:
+    server = _name_server(wait, seen)
+    if server is None:
         return JoinedWait(WaitingOn("dns", system_call=wait.system_call))
-    server = servers[0]
     return JoinedWait(
         WaitingOn("dns", server.peer, None, "dns", system_call=wait.system_call),
         agrees=True,
         note=_note(wait, server),
     )
+
+
+def _name_server(wait: KernelWait, seen: KernelEvidence) -> Connection | None:
+    fds = {descriptor.fd for descriptor in wait.descriptors if not descriptor.through_epoll}
+    servers = (c for c in seen.connections if c.outgoing and c.fd in fds and (c.peer or "").endswith(":53"))
+    return next(servers, None)
 
 
 def _join_child(wait: KernelWait, shown: str | None) -> JoinedWait:

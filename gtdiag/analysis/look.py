@@ -9,15 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from gtdiag.analysis.kernel_side import JoinedWait, KernelEvidence, find_wait, join_wait, kind_of_wait
+from gtdiag.analysis.kernel_side import (
+    JoinedWait,
+    KernelEvidence,
+    asks_name_server,
+    find_wait,
+    join_wait,
+    kind_of_wait,
+    name_server_wait_of_a_helper,
+)
 from gtdiag.analysis.ownership import CodeOwnership, OwnedFrame
 from gtdiag.analysis.peer_condition import Condition
 from gtdiag.model.report import Category, Confidence, How, Owner, StackFrame, WaitingOn
 from gtdiag.model.stacks import Connection, Frame, KernelWait, SuspendedCode, ThreadStack
 from gtdiag.rules.catalog import Catalog, Level, Rule, read_catalog
-from gtdiag.rules.categories import WAITING_CATEGORIES
+from gtdiag.rules.categories import REMOTE_CATEGORIES, WAITING_CATEGORIES
 from gtdiag.rules.frameworks import is_event_loop_module, waits_for_own_pool
-from gtdiag.rules.services import Service, match_peer
+from gtdiag.rules.services import Service, match_file, match_peer
 
 _IMPORT_MODULES = ("importlib", "zipimport")
 CATEGORY_BY_KERNEL_WAIT = {
@@ -222,6 +230,7 @@ class LookReader:
         classified = self._classify(frames, app_index, below, evidence, wait, how, active)
         if classified is None:
             return None
+        classified, wait = _unless_it_resolves_a_name(classified, wait, evidence, how)
         joined = _join(classified, below, evidence, wait)
         confidence = _lower(sure, classified.confidence)
         if not joined.sure:
@@ -352,6 +361,11 @@ def _classify_by_kernel(
         # time.sleep() sleeps until a moment (CPython 3.11 and later) or in select (before). A C library that sleeps for
         # a time waits for something between two tries (SQLite for a lock), and does not say for what.
         return _Classified(Category.UNKNOWN, library, library_call, "sleep", None, Confidence.LOW)
+    named = next((d.name for d in wait.descriptors if d.kind == "file"), None) if wait is not None else None
+    if kind in ("disk", "pipe") and (reads := match_file(named)) is not None:
+        return _Classified(reads, library, library_call, "disk", "kernel.file", Confidence.MEDIUM)
+    if kind == "pipe" and named is not None:
+        return _Classified(Category.FILESYSTEM, library, library_call, "disk", "kernel.disk", Confidence.MEDIUM)
     if kind in ("sleep", "child", "file_lock", "disk"):
         return _Classified(
             CATEGORY_BY_KERNEL_WAIT[kind],
@@ -399,6 +413,21 @@ def _join(
 
 def _service_of(waiting: WaitingOn) -> Service | None:
     return match_peer(waiting.peer, waiting.process_name)
+
+
+def _unless_it_resolves_a_name(
+    classified: _Classified, wait: KernelWait | None, evidence: LookEvidence, how: How
+) -> tuple[_Classified, KernelWait | None]:
+    """A call that waits for a peer and, for the kernel, asks a name server: C code resolves names without a frame."""
+    if classified.category not in REMOTE_CATEGORIES or classified.category is Category.DNS:
+        return classified, wait
+    if how in (How.THREAD, How.EXECUTOR) and asks_name_server(wait, evidence.kernel):
+        return replace(classified, category=Category.DNS, waits="dns", rule="kernel.dns"), wait
+    helper = name_server_wait_of_a_helper(wait, evidence.kernel) if how is How.ASYNCIO_TASK else None
+    if helper is None:
+        return classified, wait
+    sure = _lower(classified.confidence, Confidence.MEDIUM)
+    return replace(classified, category=Category.DNS, waits="dns", rule="kernel.dns", confidence=sure), helper
 
 
 def _wait_of_chain(evidence: LookEvidence, chain: Sequence[Frame]) -> KernelWait | None:

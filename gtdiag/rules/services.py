@@ -56,6 +56,17 @@ def match_service(peer: str | None) -> Service | None:
     return _services().get(int(port)) if port.isdecimal() else None
 
 
+@cache
+def _files() -> tuple[tuple[str, Category], ...]:
+    return tuple((suffix, Category(name)) for suffix, name in read_toml("services.toml")["files"].items())
+
+
+def match_file(path: str | None) -> Category | None:
+    """What a file is read for, by the end of its name ("model.pkl"); None for one that tells nothing."""
+    name = (path or "").lower()
+    return next((category for suffix, category in _files() if name.endswith(suffix)), None)
+
+
 def match_kernel_wait(kernel_function: str | None) -> str | None:
     """The kind of wait of a kernel function or system call: sleep, lock, child, file_lock, socket, poll, pipe, disk."""
     if not kernel_function:

@@ -27,13 +27,14 @@ class Cause:
     """One way to block, in one known place, with one real library.
 
     `application`: the module in tests/scenarios/applications, or `module:attribute` as gunicorn has it. `calls`: the
-    innermost application function (several where it depends on the moment of the look). `libraries`: what that function
-    called (empty: not graded). `waits`: the report's waiting_on.kind. `server`: a name in tests/scenarios/servers.py.
-    `states`: TCP states of the connection; with any, the server is the peer that a report must name.
-    `coroutine`: the function is an `async def`. `releases_hub`: the worker
-    classes under which other greenlets go on meanwhile (eventlet makes psycopg2 cooperative too).
+    innermost application function (several where it depends on the moment of the look; none where no application
+    function has a part in it). `libraries`: what that function called (empty: not graded). `waits`: the report's
+    waiting_on.kind. `server`: a name in tests/scenarios/servers.py. `states`: TCP states of the connection; with any,
+    the server is the peer that a report must name. `coroutine`: the function is an `async def`. `releases_hub`: the
+    worker classes under which other greenlets go on meanwhile (eventlet makes psycopg2 cooperative too).
     `needs`: packages, as `cell_environments.py` has them, that not every CPython has.
     `variables`: for the application; `{host}`, `{port}`, `{peer}` and `{folder}` are filled in.
+    `client`: "asks" for the path that blocks, or is "idle": connects and sends nothing.
     `truth`: what only this cause does, in place of what `truth_of` derives.
     """
 
@@ -51,6 +52,7 @@ class Cause:
     needs: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     truth: Mapping[str, object] = field(default_factory=dict)
+    client: str = "asks"
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,10 @@ def _blame(observed: Observed, blocked: dict[str, Any]) -> Iterator[tuple[Grade,
             f"category {blocked['category']} ({sure}), not {' or '.join(cause.categories)}",
         )
     call = (blocked["call"] or "").rpartition(".")[2] if blocked["call"] else None
-    if call not in cause.calls and blocked["call"] not in cause.calls:
+    if not cause.calls:
+        if call is not None:
+            yield wrong, f"call {blocked['call']} ({sure}), where no application function has a part in it"
+    elif call not in cause.calls and blocked["call"] not in cause.calls:
         yield (
             Grade.UNDECIDED if call is None else wrong,
             f"call {blocked['call']} ({sure}), not {' or '.join(cause.calls)}",

@@ -181,7 +181,10 @@ def _what_the_cell_does(cell: Cell, gunicorn: GunicornProcess, workers: list[int
     with contextlib.ExitStack() as stack:
         if cell.phase == REQUEST and cell.kill is None:
             for _ in range(cell.workers):
-                stack.enter_context(_request(gunicorn, "/block"))
+                if cell.cause.client == "idle":
+                    stack.enter_context(socket.create_connection(("127.0.0.1", gunicorn.port), timeout=10))
+                else:
+                    stack.enter_context(_request(gunicorn, "/block"))
         if cell.kill is not None:
             time.sleep(1.5)
             os.kill(workers[0], getattr(signal, cell.kill))

@@ -20,6 +20,7 @@ from contextlib import AbstractContextManager
 
 from tests.live.real_postgres import find_program, real_postgres
 from tests.live.servers import HOST, Address, full_backlog, mute_server, refusing_port, trickling_server
+from tests.scenarios import places
 
 _SHARED = contextlib.ExitStack()
 _SHARED_LOCK = threading.RLock()
@@ -149,4 +150,5 @@ SERVERS: dict[str, Callable[[], AbstractContextManager[Address]]] = {
     "trickling": trickling_server,
     "postgres": shared(postgres),
     "redis_paused": shared(redis_paused),
+    **places.PLACES,
 }

@@ -23,9 +23,9 @@ def _client(call: str, library: str, server: str = "mute", **given: object) -> C
     return Cause(**arguments)  # type: ignore[arg-type]
 
 
-REQUESTS = _client("fetch_with_requests", "requests", releases_hub=True)
-REQUESTS_UNREACHABLE = _client("fetch_with_requests", "requests", "full_backlog", releases_hub=True)
-REQUESTS_TRICKLING = _client("fetch_with_requests", "requests", "trickling", releases_hub=True)
+REQUESTS = _client("fetch_with_requests", "requests", releases_hub=("gevent", "eventlet"))
+REQUESTS_UNREACHABLE = _client("fetch_with_requests", "requests", "full_backlog", releases_hub=("gevent", "eventlet"))
+REQUESTS_TRICKLING = _client("fetch_with_requests", "requests", "trickling", releases_hub=("gevent", "eventlet"))
 # Refused at once, it sleeps between its tries: 0, 4, 8, 16 s and so on.
 REQUESTS_RETRIES = _client("fetch_with_retries", "requests", "refusing", waits=("sleep",))
 URLLIB3 = _client("fetch_with_urllib3", "urllib3")

@@ -193,6 +193,7 @@ def test_another_services_port_speaks_against_the_stack_and_a_web_port_does_not(
         (wait("epoll_wait", 7, epoll=True), "poll"),
         (wait("futex"), "lock"),
         (KernelWait(1, "S", "hrtimer_nanosleep"), "sleep"),
+        (KernelWait(1, "S", "fcntl_setlk", "fcntl", (WaitedDescriptor(7, "file", "/run/app.lock"),)), "file_lock"),
         (None, None),
     ],
 )
@@ -344,6 +345,53 @@ def test_a_name_server_that_is_waited_for() -> None:
     assert (joined.waiting_on.peer, joined.waiting_on.service, joined.agrees) == ("10.0.0.53:53", "dns", True)
     elsewhere = join_wait("dns", Category.DNS, wait("futex"), KernelEvidence(connections=(asked,)))
     assert (elsewhere.waiting_on.peer, elsewhere.agrees) == (None, None)
+
+
+NAME_SERVER = Connection(4, "inet", "10.0.0.1:41750", "10.0.0.53:53", "ESTABLISHED", inode=1, protocol="udp")
+
+
+def test_c_code_that_resolves_a_name_leaves_no_frame_but_asks_a_name_server() -> None:
+    thread = main_thread("app:open_database", "psycopg2/__init__.py:connect")
+    asks = LookEvidence(threads=(thread,), connections=(NAME_SERVER,), waits=(wait("poll", 4),))
+    look = LookReader(CodeOwnership()).read_look(asks)
+    assert look is not None and look.waiting_on is not None
+    assert (look.category, look.library, look.confidence) == (Category.DNS, "psycopg2", Confidence.HIGH)
+    assert (look.waiting_on.kind, look.waiting_on.peer) == ("dns", "10.0.0.53:53")
+    # The same socket, open and not waited for.
+    database = connection(DATABASE, ASKED, fd=9)
+    queries = LookEvidence(threads=(thread,), connections=(NAME_SERVER, database), waits=(wait("poll", 9),))
+    look = LookReader(CodeOwnership()).read_look(queries)
+    assert look is not None and look.category is Category.DATABASE
+
+
+def test_a_thread_of_libuv_resolves_for_its_loop() -> None:
+    chain = task(*LIFESPAN, "app:connect", "std/asyncio/streams.py:open_connection")
+    helper = KernelWait(101, "S", None, "poll", (WaitedDescriptor(4, "socket"),))
+    evidence = LookEvidence(
+        threads=(main_thread(*LOOP),),
+        suspended=(chain,),
+        connections=(NAME_SERVER,),
+        waits=(wait("epoll_pwait", 3, epoll=True), helper),
+        in_startup=True,
+    )
+    look = LookReader(CodeOwnership()).read_look(evidence)
+    assert look is not None and (look.category, look.confidence) == (Category.DNS, Confidence.MEDIUM)
+    # With a connection of the loop's own, the name may be somebody else's.
+    evidence = replace(evidence, connections=(NAME_SERVER, connection(WEB, ASKED, fd=9)))
+    look = LookReader(CodeOwnership()).read_look(evidence)
+    assert look is not None and look.category is Category.NETWORK
+
+
+@pytest.mark.parametrize(
+    ("path", "category"),
+    [("/models/price.pkl", Category.MODEL_LOAD), ("/srv/settings.fifo", Category.FILESYSTEM)],
+)
+def test_a_file_that_c_code_reads_without_a_frame(path: str, category: Category) -> None:
+    seen = KernelWait(1, "S", "anon_pipe_read", "read", (WaitedDescriptor(7, "file", path),))
+    look = LookReader(CodeOwnership()).read_look(LookEvidence(threads=(main_thread("app:load"),), waits=(seen,)))
+    assert look is not None and look.waiting_on is not None
+    assert (look.category, look.confidence) == (category, Confidence.MEDIUM)
+    assert (look.waiting_on.kind, look.waiting_on.file) == ("disk", path)
 
 
 def test_a_chain_that_leads_into_a_pool_thread_is_joined_with_that_thread() -> None:
