@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gtdiag.analysis.blame import BlameTally
+from gtdiag.analysis.health import HealthTally
 from gtdiag.analysis.kernel_alone import read_kernel_alone
 from gtdiag.analysis.lives import Death, MasterLife, WorkerLife
 from gtdiag.analysis.look import LookEvidence, LookReader
@@ -76,6 +77,7 @@ class Observation:
     kernel_wordings: dict[KernelOomRecord, str] = field(default_factory=dict)
     unowned_boot_failures: list[UnownedBootFailure] = field(default_factory=list)
     gaps: dict[tuple[str, str], Gap] = field(default_factory=dict)
+    health: HealthTally = field(default_factory=HealthTally)
 
 
 class Fold:
@@ -121,6 +123,7 @@ class Fold:
             events.SuspendedSample: self._on_suspended,
             events.RequestSample: self._on_requests,
             events.SocketSample: self._on_sockets,
+            events.HealthSample: self.observation.health.add,
             events.CgroupSample: self._on_cgroup,
             events.CpuSample: self._on_cpu,
         }

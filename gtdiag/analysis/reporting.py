@@ -60,6 +60,7 @@ def draw_report(fold: Fold) -> Report:
         gaps=gaps,
         masters=masters,
         kernel_oom_kills=_kernel_records(fold, judgements),
+        health=seen.health.conclude(_process_start(fold)),
     )
 
 
@@ -92,6 +93,12 @@ def _what_a_log_cannot_show(kind: str, judgements: list[Judgement], judge: Judge
 def _only_in_backlog(life: WorkerLife) -> bool:
     """A worker of before the watch began that was gone by then."""
     return life.from_backlog and not life.seen_live
+
+
+def _process_start(fold: Fold) -> datetime | None:
+    """When the latest master's process began, live."""
+    known = [m.process_started_at for m in fold.population.masters if m.process_started_at is not None]
+    return max(known, default=None)
 
 
 def _worker_of(judgement: Judgement, last_at: datetime | None) -> Worker:

@@ -48,6 +48,12 @@ Exit codes: 0 nothing found, 1 incidents or patterns found, 2 wrong usage or no 
     metavar="DURATION",
     help="Time between two looks at the workers.  [default: 1s]",
 )
+@option(
+    "--health",
+    metavar="URL",
+    help="Ask this URL of the server once a second and report answers and latency. Requests are made only with this "
+    "option, and only to this URL.",
+)
 @option("--record", metavar="FILE", help="Write what is seen to FILE as it happens; gtdiag analyze FILE reads it.")
 @option("--no-live", is_flag=True, help="Plain lines instead of the live view, as when standard output is no terminal.")
 @option(
@@ -63,6 +69,7 @@ def watch(
     for_s: float | None,
     until_incident: int | None,
     interval_s: float,
+    health: str | None,
     record: str | None,
     no_live: bool,
     json_events: bool,
@@ -80,6 +87,7 @@ def watch(
       gtdiag watch
       gtdiag watch 1234 --for 2m --record incident.jsonl
       gtdiag watch 1234 --rules gtdiag-rules.toml
+      gtdiag watch 1234 --for 1m --health http://127.0.0.1:8000/healthz
       gtdiag watch 1234 --until-incident --format json -o report.json
       kubectl logs -f POD | gtdiag watch 1234 --log -
     """
@@ -97,6 +105,7 @@ def watch(
         record=record,
         live=not no_live,
         json_events=json_events,
+        health=health,
         rules=rules,
         keep_stacks=report_options.wants_stacks,
     )

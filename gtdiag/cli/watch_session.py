@@ -49,6 +49,7 @@ class WatchPlan:
     rules: RuleSet | None = None
     keep_stacks: bool = False
     """Whether the format of the report asks for every stack that is seen."""
+    health: str | None = None
 
 
 def run_watch(plan: WatchPlan, options: ReportOptions) -> ExitCode:
@@ -60,7 +61,12 @@ def run_watch(plan: WatchPlan, options: ReportOptions) -> ExitCode:
     if options.output is not None:
         check_file(options.output)
     collector = LiveCollector(
-        plan.master_pid, log=plan.log, interval_s=plan.interval_s, for_s=plan.for_s, redact=options.redact
+        plan.master_pid,
+        log=plan.log,
+        interval_s=plan.interval_s,
+        for_s=plan.for_s,
+        redact=options.redact,
+        health_url=plan.health,
     )
     recorder = _open_recording(plan.record, redact=options.redact) if plan.record is not None else None
     try:

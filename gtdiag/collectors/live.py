@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from gtdiag.collectors.clock import Clock, SystemClock
+from gtdiag.collectors.health_probe import HealthProbe
 from gtdiag.collectors.host import Host, ThisHost, looking_threads
 from gtdiag.collectors.live_log import LineParser, LiveLog
 from gtdiag.collectors.log_location import find_log
@@ -35,6 +36,7 @@ from gtdiag.model.events import (
     CollectionGap,
     CpuSample,
     Event,
+    HealthSample,
     HeartbeatSample,
     KernelOomKilled,
     MasterGone,
@@ -114,6 +116,7 @@ class LiveCollector:
 
     `pid`: the master's or a worker's. `log`: "auto" (find it), "none", "-" (standard input) or a path.
     `interval_s`: between two samples of a worker. `for_s`: end after so many seconds.
+    `health_url`: ask this URL each second and yield the answers.
     `redact`: do not even read the values in the queries of requests.
     Raises, when created, NoSuchProcessError, NotGunicornError, AccessError or LogReadError.
     """
@@ -131,6 +134,7 @@ class LiveCollector:
         stdin_descriptor: int | None = None,
         redact: bool = True,
         parser_factory: Callable[[str], LineParser] | None = None,
+        health_url: str | None = None,
     ) -> None:
         self._clock: Clock = clock or SystemClock()
         self.master_pid = find_master_of(pid) if host is None else pid
@@ -156,6 +160,7 @@ class LiveCollector:
             raise NoSuchProcessError(f"no process with pid {self.master_pid}") from None
         self._masters[self.master_pid] = _WatchedMaster(self.master_pid, started_at_s)
         self._budget = LookBudget(self._clock.monotonic())
+        self._health = HealthProbe(health_url, self._clock) if health_url is not None else None
 
     def stop(self, reason: str = "interrupted") -> None:
         """End the watch soon; safe to call from a signal handler or another thread."""
@@ -174,6 +179,8 @@ class LiveCollector:
         began_s = self._clock.monotonic()
         try:
             yield from self._begin()
+            if self._health is not None:
+                self._health.start()
             due_s = began_s
             while True:
                 now_s = self._clock.monotonic()
@@ -182,6 +189,7 @@ class LiveCollector:
                         self._look_soon_after(event)
                         yield event
                         yield from self._admit_soon(event)
+                yield from self._probes()
                 yield from self._finished_looks()
                 if now_s >= due_s:
                     yield from self._sample()
@@ -200,7 +208,12 @@ class LiveCollector:
         finally:
             if own_pool:
                 pool.shutdown(wait=False, cancel_futures=True)
+            if self._health is not None:
+                self._health.stop()
             self._host.close()
+
+    def _probes(self) -> list[HealthSample]:
+        return self._health.poll() if self._health is not None else []
 
     def _begin(self) -> Iterator[Event]:
         master = self._masters[self.master_pid]
@@ -226,6 +239,7 @@ class LiveCollector:
 
     def _end(self, reason: str) -> Iterator[Event]:
         wait_for([future for hang in self._hangs() for future in hang.futures], timeout=LAST_LOOKS_S)
+        yield from self._probes()
         yield from self._finished_looks()
         if self._log is not None:
             yield from self._log.close()

@@ -343,6 +343,21 @@ class SocketSample(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HealthSample(Event):
+    """One request to the health endpoint that the user gave (`watch --health`).
+
+    `url`: without user, password and query values. `status`: None where there was no answer, and `error` says why.
+    `latency_s`: until the status line, or until the error. `changed`: it answers since, or fails since, this probe.
+    """
+
+    url: str
+    status: int | None
+    latency_s: float
+    error: str = ""
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CgroupSample(Event):
     """The master's memory cgroup: limit and use in bytes, out-of-memory kills since the cgroup was made."""
 
@@ -403,6 +418,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     SuspendedSample,
     RequestSample,
     SocketSample,
+    HealthSample,
     CgroupSample,
     CpuSample,
 )

@@ -376,6 +376,32 @@ class KernelOomRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthOutage:
+    """Probes of the health endpoint in a row that were not answered: the first, the last, how many, and the reason."""
+
+    start: datetime | None
+    end: datetime | None
+    probes: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the health endpoint answered during the watch. An answer is a status below 400.
+
+    `first_answer_after_s`: since the master's start; None where it answered before anybody asked, or never.
+    """
+
+    url: str
+    probes: int
+    answered: int
+    median_latency_s: float | None
+    worst_latency_s: float | None
+    first_answer_after_s: float | None
+    outages: tuple[HealthOutage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Period:
     """First and last moment the report covers."""
 
@@ -398,4 +424,6 @@ class Report:
     gaps: tuple[Gap, ...]
     masters: tuple[GunicornFacts, ...] = ()
     kernel_oom_kills: tuple[KernelOomRecord, ...] = ()
+    health: Health | None = None
+    """Only where `watch --health URL` asked for it."""
     schema: str = REPORT_SCHEMA

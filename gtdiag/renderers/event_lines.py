@@ -5,6 +5,7 @@ from __future__ import annotations
 from gtdiag.model.events import (
     CollectionGap,
     Event,
+    HealthSample,
     KernelOomKilled,
     MasterGone,
     MasterHalted,
@@ -94,6 +95,8 @@ def _describe(event: Event) -> str | None:
             return None
         last = event.frames[-1]
         return f"{worker}: its traceback was logged, interrupted in {last.function} at {last.file}:{last.line}"
+    if isinstance(event, HealthSample):
+        return _describe_health(event) if event.changed else None
     if isinstance(event, KernelOomKilled):
         whom = f"{event.process or 'a process'}" + (f" (pid {event.pid})" if event.pid is not None else "")
         return f"the kernel killed {whom}, out of memory"
@@ -129,6 +132,12 @@ def _describe_course(event: Event, worker: str) -> str | None:
     if isinstance(event, ObservationEnded):
         return f"end of the observation{_ENDINGS.get(event.reason, f' ({event.reason})')}"
     return None
+
+
+def _describe_health(event: HealthSample) -> str:
+    if event.status is not None and event.status < 400:
+        return f"{event.url} answers: status {event.status} in {event.latency_s * 1000:.0f} ms"
+    return f"{event.url} does not answer: {event.error or f'status {event.status}'}"
 
 
 def _describe_settings(event: MasterSettings) -> str:

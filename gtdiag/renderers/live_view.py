@@ -12,6 +12,7 @@ from rich.text import Text
 from gtdiag.model.report import Blocked, Phase, Report, Worker, WorkerEnd
 from gtdiag.renderers import phrases
 from gtdiag.renderers.escaping import escape_text
+from gtdiag.renderers.health_section import say_answers
 from gtdiag.renderers.layout import cut, pad, wrap
 from gtdiag.renderers.report_strings import map_strings
 
@@ -133,7 +134,10 @@ def _verdict(report: Report, columns: int) -> list[Text]:
     lines = wrap(report.verdict.summary, columns)
     if len(lines) > MAX_VERDICT_LINES:
         lines = [*lines[: MAX_VERDICT_LINES - 1], cut(" ".join(lines[MAX_VERDICT_LINES - 1 :]), columns)]
-    return [_line(line, columns, "bold red" if found else "bold") for line in lines]
+    shown = [_line(line, columns, "bold red" if found else "bold") for line in lines]
+    if report.health is not None:
+        shown.append(_line(f"health: {say_answers(report.health)}", columns, "dim"))
+    return shown
 
 
 def _urgency(worker: Worker) -> tuple[int, float, int]:

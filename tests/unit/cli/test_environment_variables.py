@@ -30,6 +30,7 @@ VALUES = {
     "--until-incident": ("3", 3),
     "--interval": ("500ms", 0.5),
     "--record": ("r", "r"),
+    "--health": ("http://h/", "http://h/"),
     "--no-live": ("1", True),
     "--json-events": ("1", True),
     "--timeout": ("30", 30.0),
