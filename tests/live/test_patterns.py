@@ -127,7 +127,7 @@ def test_computing_without_a_quota_is_no_starvation(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "limit_mib", "fires"), [("/grow", 128, True), ("/keep", 128, True), ("/keep", 400, False)]
+    ("path", "limit_mib", "fires"), [("/grow", 128, True), ("/keep", 300, True), ("/", 300, False)]
 )
 def test_a_memory_limit(path: str, limit_mib: int, fires: bool, tmp_path: Path) -> None:
     version = environment()
@@ -144,7 +144,7 @@ def test_a_memory_limit(path: str, limit_mib: int, fires: bool, tmp_path: Path) 
         )
         ready(gunicorn)
         used_mib = int((folder / "memory.usage_in_bytes").read_text()) >> 20
-        (tmp_path / "keep").write_text(str(max(1, 119 - used_mib)))
+        (tmp_path / "keep").write_text(str(max(1, int(0.93 * limit_mib) - used_mib)))
         timer = later(2, lambda: _ask(gunicorn, path))
         report = watched(gunicorn, 10)
         timer.join()
