@@ -456,6 +456,8 @@ class Fold:
         life = self._life_of(event)
         if life is None or not life.in_startup:
             return
+        if self.stacks is not None:
+            self.stacks.add_startup_sample(life, event)
         step = None if event.unchanged else read_step(event.threads, event.suspended, self._ownership, self._looks)
         if step is not None or event.unchanged:
             life.startup.add_sample(event.at, step)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from gtdiag.analysis.lives import WorkerLife
 from gtdiag.analysis.master_startup import MasterStartup
+from gtdiag.model.events import StartupSample
 from gtdiag.model.report import Phase
 from gtdiag.model.stack_profile import ProfiledStack, StackProfile, WorkerProfile
 from gtdiag.model.stacks import Frame, SuspendedCode, ThreadStack
@@ -30,13 +31,18 @@ class _Weight:
 
 @dataclass(slots=True)
 class _LifeTally:
-    """What the looks at one life showed. It holds the life, so that no other object can take its identity."""
+    """What the looks at one life showed. It holds the life, so that no other object can take its identity.
+
+    `last`: each strand's stacks when it was last looked at; a strand that is not in it was not there at `whole_at`, the
+    last look at all of them. `startup`: the strands of the last sample of the start-up.
+    """
 
     life: WorkerLife | MasterStartup
     pid: int | None
     weights: dict[_Key, _Weight] = field(default_factory=dict)
-    last_at: datetime | None = None
-    last_keys: tuple[_Key, ...] = ()
+    last: dict[str, tuple[datetime, tuple[_Key, ...]]] = field(default_factory=dict)
+    whole_at: datetime | None = None
+    startup: dict[str, tuple[_Key, ...]] = field(default_factory=dict)
     left_out: int = 0
 
 
@@ -56,17 +62,21 @@ class StackTally:
         threads: Iterable[ThreadStack],
         suspended: Iterable[SuspendedCode],
     ) -> None:
-        """Count one look. Running tasks and greenlets are left out: their frames are on their thread's stack."""
-        phase = Phase.STARTUP if life.in_startup else Phase.SERVING
-        stacks: list[_Key] = [(phase, _strand(thread), thread.frames) for thread in threads if thread.frames]
-        stacks += [
-            (phase, _KIND_OF_STRAND.get(code.kind, code.kind), code.frames)
-            for code in suspended
-            if code.frames and not code.running
-        ]
+        """Count one look at everything. Running tasks and greenlets are left out: they are on their thread's stack."""
         tally = self._tally_of(life, pid)
-        keys = self._count(tally, stacks)
-        self._pass_time(tally, keys, at)
+        seen = self._count(tally, _stacks_of(life, threads, suspended))
+        _pass_time(tally, seen, at, whole=True)
+
+    def add_startup_sample(self, life: WorkerLife, sample: StartupSample) -> None:
+        """Count one sample of a start-up, which shows the main thread and, where that waits in a loop, what waits."""
+        tally = self._tally_of(life, life.pid)
+        if sample.unchanged:
+            seen = tally.startup
+            for key in (key for keys in seen.values() for key in keys):
+                tally.weights[key].looks += 1
+        else:
+            seen = tally.startup = self._count(tally, _stacks_of(life, sample.threads, sample.suspended))
+        _pass_time(tally, seen, sample.at, whole=False)
 
     def add_traceback(self, life: WorkerLife, frames: tuple[Frame, ...]) -> None:
         """Count the stack that an interrupted worker logged: a moment, of which no duration is known."""
@@ -80,9 +90,9 @@ class StackTally:
     def _tally_of(self, life: WorkerLife | MasterStartup, pid: int | None) -> _LifeTally:
         return self._lives.setdefault(id(life), _LifeTally(life, pid))
 
-    def _count(self, tally: _LifeTally, stacks: Iterable[_Key]) -> tuple[_Key, ...]:
-        """Count each distinct stack once and return those that are kept."""
-        kept = []
+    def _count(self, tally: _LifeTally, stacks: Iterable[_Key]) -> dict[str, tuple[_Key, ...]]:
+        """Count each distinct stack once and return those that are kept, by their strand."""
+        kept: dict[str, tuple[_Key, ...]] = {}
         for key in dict.fromkeys(stacks):
             weight = tally.weights.get(key)
             if weight is None:
@@ -94,17 +104,47 @@ class StackTally:
                 key = (key[0], key[1], tuple(self._frames.setdefault(frame, frame) for frame in key[2]))
                 weight = tally.weights[key] = _Weight()
             weight.looks += 1
-            kept.append(key)
-        return tuple(kept)
+            kept[key[1]] = (*kept.get(key[1], ()), key)
+        return kept
 
-    def _pass_time(self, tally: _LifeTally, keys: tuple[_Key, ...], at: datetime | None) -> None:
-        if at is None:
-            return
-        if tally.last_at is not None:
-            passed_s = min((at - tally.last_at).total_seconds(), threshold("longest_look_gap_s"))
-            for key in (*tally.last_keys, *keys):
-                tally.weights[key].seconds += max(0.0, passed_s) / 2
-        tally.last_at, tally.last_keys = at, keys
+
+def _stacks_of(
+    life: WorkerLife | MasterStartup, threads: Iterable[ThreadStack], suspended: Iterable[SuspendedCode]
+) -> list[_Key]:
+    phase = Phase.STARTUP if life.in_startup else Phase.SERVING
+    stacks: list[_Key] = [(phase, _strand(thread), thread.frames) for thread in threads if thread.frames]
+    stacks += [
+        (phase, _KIND_OF_STRAND.get(code.kind, code.kind), code.frames)
+        for code in suspended
+        if code.frames and not code.running
+    ]
+    return stacks
+
+
+def _pass_time(tally: _LifeTally, seen: dict[str, tuple[_Key, ...]], at: datetime | None, *, whole: bool) -> None:
+    """Give the time since each strand was last looked at to what it was in then and is in now, half of it to each.
+
+    A look is complete only when the next one begins, so samples that were taken after it may have been counted before:
+    their strands have passed its time already.
+    """
+    if at is None:
+        return
+    last = {} if whole else dict(tally.last)
+    for strand in {**tally.last, **seen} if whole else seen:
+        last_at, last_keys = tally.last.get(strand, (tally.whole_at, ()))
+        keys = seen.get(strand, ())
+        if last_at is not None and last_at > at:
+            last[strand] = (last_at, last_keys)
+            continue
+        if last_at is not None:
+            passed_s = min((at - last_at).total_seconds(), threshold("longest_look_gap_s"))
+            for key in (*last_keys, *keys):
+                tally.weights[key].seconds += passed_s / 2
+        if keys:
+            last[strand] = (at, keys)
+    tally.last = last
+    if whole:
+        tally.whole_at = at
 
 
 def _strand(thread: ThreadStack) -> str:

@@ -14,6 +14,7 @@ from gtdiag.renderers.markdown_escaping import escape_markdown, fence_code, fold
 from gtdiag.renderers.markdown_text import TextBlock, parse_markdown
 from gtdiag.renderers.report_strings import map_strings
 from gtdiag.renderers.report_words import MAX_EVIDENCE_LINES, MAX_GROUPS, MAX_REQUESTS, Fact, GroupContext
+from gtdiag.renderers.startup_section import say_startups
 
 MAX_FRAMES = 60
 """A folded stack is shown whole up to here; a deeper one is shortened to what matters."""
@@ -37,6 +38,7 @@ def render_markdown(report: Report, *, max_bytes: int | None = None) -> str:
     sections += _patterns(report)
     sections += _remedies(report)
     sections += _workers(report)
+    sections += _startups(report)
     sections += _requests(report)
     sections += _kernel_kills(report)
     sections += _gaps(report)
@@ -208,6 +210,16 @@ def _workers(report: Report) -> list[str]:
 
 def _table_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _startups(report: Report) -> list[str]:
+    table = say_startups(report)
+    if table is None:
+        return []
+    lines = [_table_row(table.headers), _table_row("---" for _ in table.headers)]
+    lines += [_table_row(escape_markdown(cell) for cell in row) for row in table.rows]
+    left_out = f"{phrases.say_count(table.left_out, 'more step')} in `--format json`. " if table.left_out else ""
+    return ["### Start-up", "\n".join(lines), f"{left_out}{escape_markdown(table.note)}"]
 
 
 def _requests(report: Report) -> list[str]:

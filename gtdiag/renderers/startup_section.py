@@ -1,6 +1,8 @@
-"""Where the time of the slowest start-up went, beside that of the fastest: a section of the text report."""
+"""Where the time of the slowest start-up went, beside that of the fastest: a table, and a section of the text."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from gtdiag.model.report import PatternKind, Phase, Report, StartupStep, Worker
 from gtdiag.renderers import phrases
@@ -11,33 +13,60 @@ WORTH_SHOWING_S = 5.0
 """A start-up that takes less, and in which nothing went wrong, needs no section."""
 
 
-def write_startups(page: TextPage, report: Report) -> None:
-    """Write the section where a start-up was slow, or something went wrong in one; else nothing."""
+@dataclass(frozen=True, slots=True)
+class StartupTable:
+    """The steps of the slowest and of the fastest start-up. `rows`: the step, then a cell for each worker.
+
+    `left_out`: how many steps have no row; `note`: how exact the figures are.
+    """
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left_out: int
+    note: str
+
+
+def say_startups(report: Report) -> StartupTable | None:
+    """Return the table where a start-up was slow, or something went wrong in one; else None."""
     seen = [worker for worker in report.workers if worker.startup_steps]
     if not seen:
-        return
+        return None
     slowest = max(seen, key=_length_s)
     troubled = any(incident.phase is Phase.STARTUP for incident in report.incidents) or any(
         pattern.kind is PatternKind.SLOW_STARTUP for pattern in report.patterns
     )
     if not troubled and _length_s(slowest) < WORTH_SHOWING_S:
-        return
+        return None
     shown = [slowest]
     ready = [worker for worker in seen if worker.ready_at is not None and worker is not slowest]
     fastest = min(ready, key=_length_s, default=None)
     if fastest is not None:
         shown.append(fastest)
-    page.heading("Start-up")
     by_worker = [{_name(step): step for step in worker.startup_steps} for worker in shown]
     names = list(dict.fromkeys(_name(step) for steps in by_worker[:1] for step in steps.values()))
     names += [name for steps in by_worker[1:] for name in steps if name not in names]
     names = [name for name in names if any(_is_seen(steps.get(name)) for steps in by_worker)]
-    rows = [("", (name, *(_seconds(steps.get(name)) for steps in by_worker))) for name in names[:MAX_STEPS]]
-    rows.append(("bold", ("in all", *(phrases.say_seconds(_length_s(worker)) for worker in shown))))
-    page.table(("WHERE THE TIME WENT", *(_title(worker, worker is slowest) for worker in shown)), rows)
-    if len(names) > MAX_STEPS:
-        page.paragraph(f"{phrases.say_count(len(names) - MAX_STEPS, 'more step')} in --format json", indent=2)
-    page.paragraph(_say_resolution(shown), indent=2, style="dim")
+    rows = [(name, *(_seconds(steps.get(name)) for steps in by_worker)) for name in names[:MAX_STEPS]]
+    rows.append(("in all", *(phrases.say_seconds(_length_s(worker)) for worker in shown)))
+    return StartupTable(
+        headers=("WHERE THE TIME WENT", *(_title(worker, worker is slowest) for worker in shown)),
+        rows=tuple(rows),
+        left_out=max(0, len(names) - MAX_STEPS),
+        note=_say_resolution(shown),
+    )
+
+
+def write_startups(page: TextPage, report: Report) -> None:
+    """Write the table as a section of the text report, where there is one."""
+    table = say_startups(report)
+    if table is None:
+        return
+    page.heading("Start-up")
+    *steps, total = table.rows
+    page.table(table.headers, [*(("", row) for row in steps), ("bold", total)])
+    if table.left_out:
+        page.paragraph(f"{phrases.say_count(table.left_out, 'more step')} in --format json", indent=2)
+    page.paragraph(table.note, indent=2, style="dim")
 
 
 def _length_s(worker: Worker) -> float:

@@ -5,9 +5,11 @@ import dataclasses
 import pytest
 
 from gtdiag.analysis import Analysis, stack_tally
+from gtdiag.model.events import StartupSample
+from gtdiag.model.identity import Origin
 from gtdiag.model.report import Phase
 from gtdiag.model.stack_profile import ProfiledStack, StackProfile, WorkerProfile
-from tests.unit.analysis.story import LIFESPAN, LOOP, Story, main_thread, pool_thread, task
+from tests.unit.analysis.story import LIFESPAN, LOOP, Story, main_thread, moment, pool_thread, task
 
 CONNECT = (*LIFESPAN, "asyncpg/connection.py:connect")
 
@@ -85,6 +87,34 @@ def test_time_in_which_nobody_looked_belongs_to_no_stack() -> None:
     story = in_startup((1, 3600))
     story.ends(at=3601)
     assert {stack.seconds for stack in only_worker(story).stacks} == {15.0}
+
+
+def startup_sample(story: Story, at: float, *described: str, unchanged: bool = False) -> None:
+    threads = (main_thread(*described),) if described else ()
+    story.told.append(
+        StartupSample(
+            origin=Origin("startup"), at=moment(at), worker=story._worker(7), threads=threads, unchanged=unchanged
+        )
+    )
+
+
+def test_samples_of_a_startup_count_for_the_main_thread_alone() -> None:
+    story = Story()
+    story.master()
+    story.boots(7, at=0)
+    startup_sample(story, 0.2, "app:<module>", "numpy/__init__.py:<module>")
+    startup_sample(story, 0.7, unchanged=True)
+    story.looks(7, 1.2, main_thread(*LOOP), pool_thread("app:work"), tasks=(task(*CONNECT),))
+    startup_sample(story, 2.2, *LOOP)
+    story.looks(7, 3.2, main_thread(*LOOP), pool_thread("app:work"), tasks=(task(*CONNECT),))
+    story.ends(at=4)
+    found = {(stack.strand, innermost(stack)): (stack.looks, stack.seconds) for stack in only_worker(story).stacks}
+    assert found == {
+        ("main thread", "<module>"): (2, 1.25),
+        ("main thread", "EpollSelector.select"): (3, 1.75),
+        ("pool_0", "work"): (2, 2.0),
+        ("tasks", "connect"): (2, 2.0),
+    }
 
 
 def test_equal_tasks_of_one_look_count_once_and_running_ones_not_at_all() -> None:
