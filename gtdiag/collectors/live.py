@@ -152,6 +152,7 @@ class LiveCollector:
         self._log: LiveLog | None = None
         self._log_file: str | None = None
         self._outer_pids: dict[int, int] = {}
+        self._worker_pids: set[int] = set()
         self._stop_reason: str | None = None
         self._said: set[tuple[str, int]] = set()
         try:
@@ -264,6 +265,9 @@ class LiveCollector:
 
     def _sample(self) -> Iterator[Event]:
         for kill in self._host.kernel_kills():
+            # The kernel's log tells of every container on the host: only our workers' own pids are ours.
+            if kill.pid not in self._worker_pids:
+                continue
             yield KernelOomKilled(
                 origin=Origin("kernel_log"),
                 at=self._clock.now(),
@@ -327,6 +331,7 @@ class LiveCollector:
         started_at_s = process.id.started_at_s or 0.0
         booted_at = self._host.wall_time_of(started_at_s)
         age_s = (self._clock.now() - booted_at).total_seconds()
+        self._worker_pids.add(process.id.pid)
         born_here = not master.first_seen or age_s <= BORN_HERE_S
         master.workers[process.id] = _WatchedWorker(process=process, watched_from_start=born_here)
         master.settings_stale = True
