@@ -75,6 +75,10 @@ class Observation:
     rhythm: SamplingRhythm = field(default_factory=SamplingRhythm)
     kernel_kills: list[KernelOomRecord] = field(default_factory=list)
     kernel_wordings: dict[KernelOomRecord, str] = field(default_factory=dict)
+    host_kills: dict[KernelOomRecord, str] = field(default_factory=dict)
+    """What this host's kernel said while gunicorn was watched: of every container and every other gunicorn here too."""
+    kills_by_host_pid: set[KernelOomRecord] = field(default_factory=set)
+    """Those of them that are taken in: their pids are these workers', so no other worker's end is meant."""
     unowned_boot_failures: list[UnownedBootFailure] = field(default_factory=list)
     gaps: dict[tuple[str, str], Gap] = field(default_factory=dict)
     health: HealthTally = field(default_factory=HealthTally)
@@ -138,6 +142,7 @@ class Fold:
         for event in self._second.flush():
             self._apply(event)
         self.population.settle()
+        self._adopt_host_kills()
 
     # --- the observation ---------------------------------------------------------------------------
 
@@ -375,12 +380,31 @@ class Fold:
 
     def _on_kernel_oom(self, event: events.KernelOomKilled) -> None:
         record = KernelOomRecord(at=event.at, pid=event.pid, process=event.process, worker=False)
+        if event.origin.source == "kernel_log":
+            if len(self.observation.host_kills) < _MAX_KERNEL_RECORDS:
+                self.observation.host_kills[record] = event.wording
+            return
         if len(self.observation.kernel_kills) < _MAX_KERNEL_RECORDS and record not in self.observation.kernel_kills:
             self.observation.kernel_kills.append(record)
             if event.wording:
                 origin = event.origin
                 where = f" ({origin.file}:{origin.line})" if origin.file and origin.line else ""
                 self.observation.kernel_wordings[record] = event.wording + where
+
+    def _adopt_host_kills(self) -> None:
+        """Take the host's records of these workers, and of anything that fell when the whole host was out of memory.
+
+        The rest happened elsewhere: another gunicorn's worker, killed at the limit of another cgroup, is nothing here.
+        """
+        ours = {life.pid for life in self.population.workers} | {master.pid for master in self.population.masters}
+        for record, wording in list(self.observation.host_kills.items()):
+            others = record.process is not None and "gunicorn" not in record.process
+            if record.pid in ours or (others and wording.startswith("Out of memory")):
+                del self.observation.host_kills[record]
+                self.observation.kills_by_host_pid.add(record)
+                if record not in self.observation.kernel_kills:
+                    self.observation.kernel_kills.append(record)
+                    self.observation.kernel_wordings[record] = wording
 
     # --- samples -----------------------------------------------------------------------------------
 

@@ -424,6 +424,8 @@ class Judge:
         if killed:
             for record in self.observation.kernel_kills:
                 named = record.process is not None and "gunicorn" in record.process
+                if record in self.observation.kills_by_host_pid:
+                    continue
                 if named and record.at and died_at and _near(record.at, died_at):
                     return record
         return None

@@ -128,6 +128,8 @@ class LookReader:
         if main is None:
             return self._read_suspended(evidence, ()) if evidence.suspended else None
         frames = self._ownership.own_frames(main.frames)
+        if evidence.stale and (holder := self._read_interpreter_holder(evidence, main, frames)) is not None:
+            return holder
         if _waits_in_event_loop(frames):
             # An application that starts a loop itself (asyncio.run at import) has frames outside it: they come first.
             outside = frames[: _event_loop_start(frames)] if any(f.owner is Owner.APP for f in frames) else ()
@@ -190,6 +192,34 @@ class LookReader:
             active=False,
             in_event_loop=False,
             sure=sure,
+        )
+
+    def _read_interpreter_holder(
+        self, evidence: LookEvidence, main: ThreadStack, frames: tuple[OwnedFrame, ...]
+    ) -> Look | None:
+        """The thread that computes while the main thread, in its own loop, waits for the interpreter's lock.
+
+        A loop that is idle waits in poll for the kernel. One that stands in the poll call for Python and in a futex, or
+        on a CPU, for the kernel, has come back from it and does not get the lock: another thread's C code keeps it.
+        """
+        wait = find_wait(evidence.waits, main.native_thread_id)
+        at_rest = _waits_in_event_loop(frames) or not any(f.owner is Owner.APP for f in frames)
+        if wait is None or not at_rest or not (wait.state == "R" or kind_of_wait(wait) == "lock"):
+            return None
+        computing = [thread for thread in evidence.threads if not thread.main and thread.active]
+        owned = [(thread, self._ownership.own_frames(thread.frames)) for thread in computing]
+        holders = [(thread, own) for thread, own in owned if any(f.owner is Owner.APP for f in own)]
+        if len(holders) != 1:
+            return None
+        thread, own = holders[0]
+        return self._conclude(
+            own,
+            evidence,
+            how=How.THREAD,
+            wait=find_wait(evidence.waits, thread.native_thread_id),
+            active=True,
+            in_event_loop=False,
+            sure=Confidence.HIGH if thread.holds_gil else Confidence.MEDIUM,
         )
 
     def _read_pool_thread(self, evidence: LookEvidence, waiting: tuple[OwnedFrame, ...]) -> Look | None:

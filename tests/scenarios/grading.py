@@ -6,6 +6,7 @@ that the truth tells. Saying less ("unknown", a null, low confidence) is undecid
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,6 +72,9 @@ def grade_live(observed: Observed) -> Graded:
 def grade_log(observed: Observed) -> Graded:
     """The report of the saved log alone: what it can show is found, what it cannot is a gap and never a guess."""
     truth = truth_of(observed.cell)
+    if truth.kind == "oom_kill":
+        # gunicorn's log shows a SIGKILL; that the kernel sent it is in the kernel's log.
+        truth = dataclasses.replace(truth, kind="external_kill", killed_by=("unknown",))
     report = observed.log_report
     if report is None:
         if observed.log_status == 0 and not observed.log_text:

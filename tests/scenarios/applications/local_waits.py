@@ -64,7 +64,8 @@ def take_lock_of_filelock():
 
     path = tempfile.mkstemp()[1]
     # In another thread: the library itself tells a thread that would wait for its own lock.
-    holder = threading.Thread(target=filelock.FileLock(path, thread_local=False).acquire)
+    held = filelock.FileLock(path, thread_local=False)
+    holder = threading.Thread(target=held.acquire)
     holder.start()
     holder.join()
     with filelock.FileLock(path):

@@ -32,6 +32,7 @@ LOCKF = _wait("take_record_lock", "lock", "file_lock")
 # It tries again and again, with a sleep in between.
 FILELOCK = _wait("take_lock_of_filelock", "lock", ("file_lock", "sleep", "lock"), libraries=("filelock",))
 LOOP_LOCK = _wait("take_loop_lock", "lock", ("lock", "event_loop"), coroutine=True)
+# Low confidence, as with any lock that C code takes.
 FORKED_LOCK = Cause("lock-through-fork", "lock", "lock_through_fork", ("render_page",), ("lock",), (), ("lock",))
 
 RUN = _wait("run_command", "subprocess", "child", libraries=("subprocess",))

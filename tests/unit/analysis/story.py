@@ -53,9 +53,9 @@ def main_thread(*described: str, active: bool = False) -> ThreadStack:
     return ThreadStack(thread_id=1, name="MainThread", frames=frames(*described), main=True, active=active)
 
 
-def pool_thread(*described: str) -> ThreadStack:
+def pool_thread(*described: str, active: bool = False) -> ThreadStack:
     outer = ("std/threading.py:Thread._bootstrap", "std/concurrent/futures/thread.py:_worker")
-    return ThreadStack(thread_id=2, name="pool_0", frames=frames(*outer, *described))
+    return ThreadStack(thread_id=2, name="pool_0", frames=frames(*outer, *described), active=active)
 
 
 def task(*described: str, name: str = "Task-2", complete: bool = True) -> SuspendedCode:
@@ -278,6 +278,11 @@ class Story:
                 origin=self._log(), at=moment(at), resolution_s=self._res(), pid=pid, process=process
             )
         )
+
+    def host_kernel_kills(self, pid: int, at: float, wording: str, process: str = "gunicorn") -> None:
+        """A record of the host's own kernel log, read while watching."""
+        origin = Origin("kernel_log")
+        self._tell(events.KernelOomKilled(origin=origin, at=moment(at), pid=pid, process=process, wording=wording))
 
     def cgroup(
         self,

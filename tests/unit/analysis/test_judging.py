@@ -228,3 +228,43 @@ def test_a_pid_that_comes_back_is_another_worker() -> None:
         (PID, 1, WorkerEnd.TIMEOUT),
         (PID, 2, WorkerEnd.RUNNING),
     ]
+
+
+AT_ANOTHER_LIMIT = "Memory cgroup out of memory: Killed process 99 (gunicorn)"
+OF_THE_WHOLE_HOST = "Out of memory: Killed process 99 (postgres)"
+
+
+def test_what_the_hosts_kernel_says_of_another_gunicorn_is_nothing_of_this_one() -> None:
+    story = Story()
+    story.master(version="27.0.1", timeout_s=30)
+    story.boots(1, at=0)
+    story.beats(1, at=10, age_s=1, ever=True)
+    story.host_kernel_kills(99, at=12, wording=AT_ANOTHER_LIMIT)
+    report = story.report()
+    assert (report.incidents, report.kernel_oom_kills) == ((), ())
+    # Nor does it explain a SIGKILL here at the same time.
+    story.dies(1, at=12, signal="SIGKILL")
+    assert [incident.killed_by for incident in story.report().incidents] == [KilledBy.UNKNOWN]
+
+
+def test_the_hosts_record_of_a_worker_proves_its_kill_and_no_other_workers() -> None:
+    story = Story()
+    story.master(version="27.0.1", timeout_s=30)
+    for pid in (1, 2):
+        story.boots(pid, at=0)
+        story.beats(pid, at=10, age_s=1, ever=True)
+    story.host_kernel_kills(1, at=12, wording=AT_ANOTHER_LIMIT)
+    story.dies(1, at=12, signal="SIGKILL")
+    story.dies(2, at=14, signal="SIGKILL")
+    killed_by = {incident.pid: incident.killed_by for incident in story.report().incidents}
+    assert killed_by == {1: KilledBy.KERNEL_OOM, 2: KilledBy.UNKNOWN}
+
+
+def test_another_process_that_fell_when_the_host_was_out_of_memory_is_told() -> None:
+    story = Story()
+    story.master(version="27.0.1", timeout_s=30)
+    story.boots(1, at=0)
+    story.host_kernel_kills(99, at=12, wording=OF_THE_WHOLE_HOST, process="postgres")
+    report = story.report()
+    assert report.incidents == ()
+    assert [(record.pid, record.worker) for record in report.kernel_oom_kills] == [(99, False)]

@@ -9,7 +9,7 @@ import pytest
 from gtdiag.analysis.look import Look, LookEvidence, LookReader
 from gtdiag.analysis.ownership import CodeOwnership
 from gtdiag.model.report import Category, Confidence, How, Owner
-from gtdiag.model.stacks import SuspendedCode, ThreadStack
+from gtdiag.model.stacks import KernelWait, SuspendedCode, ThreadStack
 from tests.unit.analysis.story import LIFESPAN, LOOP, frames, greenlet, main_thread, pool_thread, task, to_peer
 
 IMPORTING = ("std/importlib/__init__.py:import_module", "<frozen importlib._bootstrap>:_find_and_load")
@@ -414,3 +414,31 @@ def test_an_installed_application_is_known_by_what_gunicorn_loads() -> None:
         Owner.APP,
         Owner.LIBRARY,
     ]
+
+
+GTHREAD_LOOP = (
+    "gunicorn/arbiter.py:Arbiter.run",
+    "gunicorn/workers/gthread.py:ThreadWorker.run",
+    "std/selectors.py:select",
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "system_call", "stale", "active", "call"),
+    [
+        ("S", "futex", True, True, "app:price"),  # it waits for the interpreter's lock
+        ("R", None, True, True, "app:price"),  # it has just tried to get it
+        ("S", "epoll_wait", True, True, None),  # it is idle; the other thread is busy without harm
+        ("S", "futex", False, True, None),  # it beats
+        ("S", "futex", True, False, None),  # the other thread waits for something itself
+    ],
+)
+def test_a_thread_that_keeps_the_interpreters_lock_from_the_main_thread(
+    state: str, system_call: str | None, stale: bool, active: bool, call: str | None
+) -> None:
+    worker = pool_thread("gunicorn/workers/gthread.py:ThreadWorker.handle_request", "app:price", active=active)
+    waits = (KernelWait(100, state, None, system_call),)
+    seen = look(LookEvidence(threads=(main_thread(*GTHREAD_LOOP), worker), waits=waits, stale=stale))
+    assert (None if seen is None else f"app:{seen.call}") == call
+    if seen is not None:
+        assert (seen.category, seen.confidence) == (Category.CPU, Confidence.MEDIUM)
