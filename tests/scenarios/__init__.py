@@ -1,7 +1,7 @@
 """The accuracy matrix: real gunicorn, small real applications that block in one known place, and what gtdiag says.
 
     make scenarios                                          # all of it; prints the table, writes docs/accuracy.md
-    make scenarios SCENARIOS_OPTIONS="-k psycopg2"          # the cells whose name contains it; nothing is written
+    make scenarios SCENARIOS_OPTIONS="-k psycopg2"          # the cells whose name contains it; their lines change
     make scenarios SCENARIOS_OPTIONS="-k psycopg2 --keep /tmp/cells"    # and keep logs, recordings, reports
     pytest tests/scenarios                                  # the fast part, as in the test run
 

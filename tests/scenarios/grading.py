@@ -77,7 +77,8 @@ def grade_log(observed: Observed) -> Graded:
         truth = dataclasses.replace(truth, kind="external_kill", killed_by=("unknown",))
     report = observed.log_report
     if report is None:
-        if observed.log_status == 0 and not observed.log_text:
+        # Exit code 3 and a message: there is not one line of gunicorn's (a library's warning, perhaps).
+        if not truth.in_log and (not observed.log_text or observed.log_status == 3):
             return Graded(Grade.RIGHT, ("nothing was logged",))
         return Graded(Grade.UNDECIDED, (f"analyze ended with {observed.log_status}",))
     found: list[tuple[Grade, str]] = []

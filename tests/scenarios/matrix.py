@@ -9,27 +9,22 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
+from tests.environments import REPOSITORY
+from tests.scenarios.accuracy_page import render_page
 from tests.scenarios.causes import all_cells
 from tests.scenarios.cell_environments import NotRunError
 from tests.scenarios.cells import Cell
 from tests.scenarios.grading import CellGrade, Grade, Graded, grade
+from tests.scenarios.outcomes import Outcome, is_bad, read_outcomes, reasons_of, words_of, write_outcomes
 from tests.scenarios.run_cell import run_cell
 from tests.scenarios.servers import ServerMissingError, stop_shared_servers
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "accuracy.md"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A cell and its grade; or, without one, why it was not run."""
-
-    cell: Cell
-    grade: CellGrade | None
-    why_not: str = ""
-    seconds: float = 0.0
+DOCUMENT = REPOSITORY / "docs" / "accuracy.md"
+OUTCOMES = REPOSITORY / ".cache" / "scenarios.json"
+"""The last outcome of every cell: a part that is run again changes its lines of the document."""
 
 
 class Places:
@@ -85,22 +80,20 @@ def _run_one(cell: Cell, keep: Path | None) -> Outcome:
         # One cell that cannot be run must not end the matrix; it counts as wrong, and the run fails.
         print(f"{cell.name}: {str(error)[-2000:] or repr(error)}", file=sys.stderr)
         failed = Graded(Grade.WRONG, (f"the run failed: {str(error).splitlines()[0] if str(error) else error!r}",))
-        return Outcome(cell, CellGrade(failed, failed, None))
-    return Outcome(cell, grade(observed), seconds=observed.seconds)
+        return Outcome(cell, CellGrade(failed, failed, None), date=_today())
+    return Outcome(cell, grade(observed), seconds=observed.seconds, date=_today())
+
+
+def _today() -> str:
+    return datetime.now(timezone.utc).date().isoformat()
 
 
 def _line(outcome: Outcome) -> str:
     graded = outcome.grade
     if graded is None:
         return f"{'not run':17} {outcome.cell.name}: {outcome.why_not}"
-    in_time = {None: "", True: "  in time", False: "  TOO LATE"}[graded.in_time]
-    text = (
-        f"{graded.live.grade.name.lower().replace('_', ' '):17} {outcome.cell.name}{in_time}  {outcome.seconds:.0f} s"
-    )
-    lines = [text, *(f"    {reason}" for reason in graded.live.reasons)]
-    if graded.log.grade is not Grade.RIGHT:
-        lines += [f"    log {graded.log.grade.name.lower()}: {reason}" for reason in graded.log.reasons]
-    return "\n".join(lines)
+    text = f"{words_of(graded.live.grade):17} {outcome.cell.name}  {outcome.seconds:.0f} s"
+    return "\n".join([text, *(f"    {reason}" for reason in reasons_of(graded))])
 
 
 def main(arguments: list[str]) -> int:
@@ -114,7 +107,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--jobs", type=int, default=5, help="cells side by side (default: 5; they mostly wait)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep logs, recordings and reports here")
     options = parser.parse_args(arguments)
-    cells = [cell for cell in all_cells() if all(text in cell.name for text in options.k)]
+    everything = all_cells()
+    cells = [cell for cell in everything if all(text in cell.name for text in options.k)]
     if options.fast:
         cells = [cell for cell in cells if cell.fast]
     if options.list:
@@ -124,14 +118,17 @@ def main(arguments: list[str]) -> int:
     outcomes = run_matrix(cells, options.jobs, options.keep)
     grades = [outcome.grade for outcome in outcomes if outcome.grade is not None]
     counts = {one: sum(graded.live.grade is one for graded in grades) for one in Grade}
-    print(", ".join(f"{count} {one.name.lower().replace('_', ' ')}" for one, count in counts.items()), end="")
-    print(f", {len(outcomes) - len(grades)} not run, in {time.monotonic() - started:.0f} s")
-    bad = [
-        graded
-        for graded in grades
-        if max(graded.live.grade, graded.log.grade) >= Grade.WRONG or graded.in_time is False
-    ]
-    return 1 if bad else 0
+    seconds = time.monotonic() - started
+    print(", ".join(f"{count} {words_of(one)}" for one, count in counts.items()), end="")
+    print(f", {len(outcomes) - len(grades)} not run, in {seconds:.0f} s")
+    known = read_outcomes(OUTCOMES, everything) | {outcome.cell.name: outcome for outcome in outcomes}
+    write_outcomes(OUTCOMES, known)
+    if missing := len(everything) - len(known):
+        print(f"{DOCUMENT.name} is not written: {missing} cells have never been run")
+    else:
+        DOCUMENT.write_text(render_page([known[cell.name] for cell in everything]), encoding="utf-8")
+        print(f"written: {DOCUMENT}")
+    return 1 if any(is_bad(graded) for graded in grades) else 0
 
 
 if __name__ == "__main__":
