@@ -187,7 +187,13 @@ def _boot_failure(at: datetime | None, reason: str, master: MasterLife | None) -
 
 
 def _kernel_kills_of_unseen_workers(fold: Fold, judgements: list[Judgement]) -> list[Incident]:
-    """The kernel's records of killed gunicorn processes that no line of gunicorn's speaks of."""
+    """The kernel's records of killed gunicorn processes that no line of gunicorn's speaks of.
+
+    Only where logs are all there is: of a master that was watched every worker is known, and the kernel's log is the
+    whole host's, with the workers of other masters.
+    """
+    if fold.observation.pid is not None:
+        return []
     known = {j.life.pid for j in judgements}
     by_kernel = [j for j in judgements if j.killed_by is KilledBy.KERNEL_OOM]
     found = []
@@ -224,7 +230,8 @@ def _kernel_records(fold: Fold, judgements: list[Judgement]) -> tuple[KernelOomR
             at=record.at,
             pid=record.pid,
             process=record.process,
-            worker=record.pid in killed or (record.process is not None and "gunicorn" in record.process),
+            worker=record.pid in killed
+            or (fold.observation.pid is None and record.process is not None and "gunicorn" in record.process),
         )
         for record in fold.observation.kernel_kills
         # A count that rose has no pid: where a worker's end explains it, it is that kill once more.

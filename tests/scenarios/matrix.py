@@ -18,7 +18,7 @@ from tests.scenarios.causes import all_cells
 from tests.scenarios.cell_environments import NotRunError
 from tests.scenarios.cells import Cell
 from tests.scenarios.grading import CellGrade, Grade, Graded, grade
-from tests.scenarios.outcomes import Outcome, is_bad, read_outcomes, reasons_of, words_of, write_outcomes
+from tests.scenarios.outcomes import Outcome, is_bad, is_well, read_outcomes, reasons_of, words_of, write_outcomes
 from tests.scenarios.run_cell import run_cell
 from tests.scenarios.servers import ServerMissingError, stop_shared_servers
 
@@ -106,11 +106,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--list", action="store_true", help="print the cells' names and run nothing")
     parser.add_argument("--jobs", type=int, default=5, help="cells side by side (default: 5; they mostly wait)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep logs, recordings and reports here")
+    parser.add_argument("--again", action="store_true", help="only the cells that were never run, or not well")
     options = parser.parse_args(arguments)
     everything = all_cells()
     cells = [cell for cell in everything if all(text in cell.name for text in options.k)]
     if options.fast:
         cells = [cell for cell in cells if cell.fast]
+    known = read_outcomes(OUTCOMES, everything)
+    if options.again:
+        cells = [cell for cell in cells if cell.name not in known or not is_well(known[cell.name])]
     if options.list:
         print("\n".join(cell.name for cell in cells))
         return 0
@@ -121,7 +125,7 @@ def main(arguments: list[str]) -> int:
     seconds = time.monotonic() - started
     print(", ".join(f"{count} {words_of(one)}" for one, count in counts.items()), end="")
     print(f", {len(outcomes) - len(grades)} not run, in {seconds:.0f} s")
-    known = read_outcomes(OUTCOMES, everything) | {outcome.cell.name: outcome for outcome in outcomes}
+    known |= {outcome.cell.name: outcome for outcome in outcomes}
     write_outcomes(OUTCOMES, known)
     if missing := len(everything) - len(known):
         print(f"{DOCUMENT.name} is not written: {missing} cells have never been run")

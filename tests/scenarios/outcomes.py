@@ -77,3 +77,8 @@ def reasons_of(graded: CellGrade) -> list[str]:
 def is_bad(graded: CellGrade) -> bool:
     """Whether something is wrong, or evidence came too late; undecided is not bad."""
     return max(graded.live.grade, graded.log.grade) >= Grade.WRONG or graded.in_time is False
+
+
+def is_well(outcome: Outcome) -> bool:
+    """Whether it was run and nothing of it is bad."""
+    return outcome.grade is not None and not is_bad(outcome.grade)

@@ -86,7 +86,8 @@ CELLS: list[Cell] = [
     ),
     Cell(HTTP, worker="asgi", phase=LIFESPAN, workers=4, timeout_s=6),
     *over(ROUTERS, version=("21.2.0", NEWEST), worker=UVLOOP, phase=(LIFESPAN,), workers=(4,), timeout_s=(6,)),
-    *over(FIXED, version=("21.2.0", NEWEST), worker=UVLOOP, phase=(LIFESPAN,), workers=(4,), timeout_s=(6,)),
+    # The elected one is slow: some seconds, which must not be most of the time-out.
+    *over(FIXED, version=("21.2.0", NEWEST), worker=UVLOOP, phase=(LIFESPAN,), workers=(4,), timeout_s=(10,)),
     # Every CPython, with the gunicorn that most of them can run and the newest that each can.
     *(
         Cell(DATABASE, version=version, worker=worker, python=python, phase=LIFESPAN, timeout_s=5)

@@ -133,6 +133,16 @@ def test_misleading_oom_message(oom: str | None, misleading: bool) -> None:
     assert (pattern(story, PatternKind.MISLEADING_OOM_MESSAGE) is not None) is misleading
 
 
+def test_the_kernels_log_tells_of_other_masters_too() -> None:
+    story = Story()
+    story.master()
+    story.boots(1, at=0)
+    story.kernel_kills(999, at=20)
+    report = story.report()
+    assert report.incidents == ()
+    assert [(record.pid, record.worker) for record in report.kernel_oom_kills] == [(999, False)]
+
+
 def test_a_sigkill_that_nothing_explains_is_not_called_misleading() -> None:
     story = Story(log_only=True)
     story.master()
