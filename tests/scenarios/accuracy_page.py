@@ -29,8 +29,8 @@ edit.
 - **wrong**: something it says is not so. **Confidently wrong**: and it said so with high confidence.
 
 A cell that was run again (`make scenarios SCENARIOS_OPTIONS=--again`, after a mistake was mended) counts with its last
-outcome. Time-outs are 3 to 6 s long here, so there are few looks at each hang. The watch begins after the worker has booted
-(while serving: before the request).
+outcome. Time-outs are 3 to 6 s long here, so there are few looks at each hang. The watch begins after the worker has
+booted (while serving: before the request).
 """
 
 
