@@ -7,54 +7,47 @@ The watch only reads: it never signals, stops or writes to what it watches.
 from __future__ import annotations
 
 import dataclasses
-import os
 import socket
-import sys
-from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from gtdiag.collectors.clock import Clock, SystemClock
 from gtdiag.collectors.health_probe import HealthProbe
 from gtdiag.collectors.host import Host, ThisHost, looking_threads
 from gtdiag.collectors.live_log import LineParser, LiveLog
-from gtdiag.collectors.log_location import find_log
-from gtdiag.collectors.log_tail import FileTail, PipeTail
-from gtdiag.collectors.looks import SAMPLE_RESOLUTION_S, Look
+from gtdiag.collectors.log_choice import check_log, choose_log
+from gtdiag.collectors.look_queue import LookQueue
+from gtdiag.collectors.looks import SAMPLE_RESOLUTION_S
+from gtdiag.collectors.machine_samples import CGROUP_AT_ONCE, MachineSampler
 from gtdiag.collectors.master import MasterFacts, master_events
 from gtdiag.collectors.processes import WorkerProcess
-from gtdiag.collectors.sampling import LookBudget, LookReason, Thresholds, WorkerView, reason_to_look, thresholds_for
-from gtdiag.collectors.startup_glimpses import TICK_BUDGET_S, GlimpseSchedule
-from gtdiag.errors import LogReadError, NoSuchProcessError
+from gtdiag.collectors.sampling import thresholds_for
+from gtdiag.collectors.startup_glimpses import TICK_BUDGET_S
+from gtdiag.collectors.watched import Hang, WatchedMaster, WatchedWorker
+from gtdiag.errors import NoSuchProcessError
 from gtdiag.gunicorn.heartbeat import major_of
 from gtdiag.gunicorn.masters import find_master_of
 from gtdiag.model.events import (
-    CgroupSample,
     CollectionGap,
-    CpuSample,
     Event,
     HealthSample,
     HeartbeatSample,
-    KernelOomKilled,
     MasterGone,
     MasterSettings,
     ObservationEnded,
     ObservationStarted,
     WorkerBooted,
     WorkerExited,
-    WorkerProgressed,
     WorkerReady,
 )
-from gtdiag.model.identity import Origin, WorkerId
+from gtdiag.model.identity import Origin
 
 DEFAULT_INTERVAL_S = 1.0
 TICK_S = 0.2
 """How often the log is polled and deadlines are checked; a poll of a quiet log costs about 10 microseconds."""
 
-CGROUP_EVERY_S = 5.0
 SETTINGS_EVERY_S = 10.0
 """At most this often the settings are read again, when the set of workers has changed (HUP, TTIN, TTOU)."""
 
@@ -66,49 +59,6 @@ LAST_LOOK_AT_DEAD_S = 0.1
 
 BORN_HERE_S = 2.0
 """A worker first seen this soon after its start is watched from its start, so its first heartbeat is the first."""
-
-
-@dataclass
-class _Hang:
-    """What the deep looks at one process have shown so far."""
-
-    looked_at_s: float | None = None
-    unchanged: int = 0
-    picture: Hashable = None
-    futures: list[Future[Look]] = field(default_factory=list)
-    cost_s: float = 0.0
-    seen: list[Hashable] = field(default_factory=list)
-
-
-@dataclass
-class _WatchedWorker:
-    process: WorkerProcess
-    watched_from_start: bool
-    ready_said: bool = False
-    heartbeat_age_s: float | None = None
-    heartbeat_at_s: float = 0.0
-    ever: bool | None = None
-    hang: _Hang = field(default_factory=_Hang)
-    glimpses: GlimpseSchedule = field(default_factory=GlimpseSchedule)
-
-
-@dataclass
-class _WatchedMaster:
-    pid: int
-    started_at_s: float
-    started_at: datetime | None = None
-    facts: MasterFacts | None = None
-    settings: MasterSettings | None = None
-    settings_read_at_s: float = float("-inf")
-    settings_stale: bool = True
-    thresholds: Thresholds = field(default_factory=lambda: thresholds_for(None, None))
-    version_major: int | None = None
-    workers: dict[WorkerId, _WatchedWorker] = field(default_factory=dict)
-    without_workers_since_s: float | None = None
-    hang: _Hang = field(default_factory=_Hang)
-    oom_kill: int | None = None
-    cgroup_at_s: float = float("-inf")
-    first_seen: bool = True
 
 
 class LiveCollector:
@@ -140,15 +90,13 @@ class LiveCollector:
         self.master_pid = find_master_of(pid) if host is None else pid
         self._host: Host = host or ThisHost(self._clock, redact=redact)
         self._log_option = log
-        if log not in ("auto", "none", "-"):
-            _check_log(Path(log))
+        check_log(log)
         self._interval_s = interval_s
         self._for_s = for_s
         self._pool = pool
         self._stdin_descriptor = stdin_descriptor
         self._parser_factory = parser_factory or _parser
-        self._masters: dict[int, _WatchedMaster] = {}
-        self._of_the_dead: list[_Hang] = []
+        self._masters: dict[int, WatchedMaster] = {}
         self._log: LiveLog | None = None
         self._log_file: str | None = None
         self._outer_pids: dict[int, int] = {}
@@ -159,8 +107,9 @@ class LiveCollector:
             started_at_s = self._host.started_at_s(self.master_pid)
         except ProcessLookupError:
             raise NoSuchProcessError(f"no process with pid {self.master_pid}") from None
-        self._masters[self.master_pid] = _WatchedMaster(self.master_pid, started_at_s)
-        self._budget = LookBudget(self._clock.monotonic())
+        self._masters[self.master_pid] = WatchedMaster(self.master_pid, started_at_s)
+        self._machine = MachineSampler(self._host, self._clock, interval_s)
+        self._looks = LookQueue(self._host, self._clock, self._masters)
         self._health = HealthProbe(health_url, self._clock) if health_url is not None else None
 
     def stop(self, reason: str = "interrupted") -> None:
@@ -187,11 +136,11 @@ class LiveCollector:
                 now_s = self._clock.monotonic()
                 if self._log is not None:
                     for event in self._log.poll():
-                        self._look_soon_after(event)
+                        self._looks.look_soon_after(event)
                         yield event
                         yield from self._admit_soon(event)
                 yield from self._probes()
-                yield from self._finished_looks()
+                yield from self._looks.finished_looks()
                 if now_s >= due_s:
                     yield from self._sample()
                     # A machine that stood still does not have to catch up on missed intervals.
@@ -199,7 +148,7 @@ class LiveCollector:
                 else:
                     yield from self._see_deaths()
                 yield from self._glimpse_at_startups()
-                self._start_looks(pool)
+                self._looks.start_looks(pool)
                 reason = self._reason_to_end(began_s)
                 if reason is not None:
                     break
@@ -239,9 +188,9 @@ class LiveCollector:
             yield from self._update_workers(watched)
 
     def _end(self, reason: str) -> Iterator[Event]:
-        wait_for([future for hang in self._hangs() for future in hang.futures], timeout=LAST_LOOKS_S)
+        wait_for([future for hang in self._looks.under_way() for future in hang.futures], timeout=LAST_LOOKS_S)
         yield from self._probes()
-        yield from self._finished_looks()
+        yield from self._looks.finished_looks()
         if self._log is not None:
             yield from self._log.close()
         yield ObservationEnded(
@@ -264,19 +213,7 @@ class LiveCollector:
     # --- samples -----------------------------------------------------------------------------------------------------
 
     def _sample(self) -> Iterator[Event]:
-        for kill in self._host.kernel_kills():
-            # The kernel's log tells of every container on the host: only our workers' own pids are ours.
-            if kill.pid not in self._worker_pids:
-                continue
-            yield KernelOomKilled(
-                origin=Origin("kernel_log"),
-                at=self._clock.now(),
-                resolution_s=self._interval_s,
-                pid=kill.pid,
-                process=kill.process,
-                cgroup=kill.cgroup,
-                wording=kill.wording,
-            )
+        yield from self._machine.kernel_kills()
         for master in list(self._masters.values()):
             if not self._host.is_alive(master.pid, master.started_at_s):
                 yield from self._lose_master(master)
@@ -284,15 +221,16 @@ class LiveCollector:
             yield from self._update_workers(master)
             yield from self._settings_events(master)
             yield from self._find_successors(master)
-            yield from self._sample_cgroup(master)
-            yield from self._sample_cpu(master)
+            for event in self._machine.cgroup(master):
+                yield from self._once(event) if isinstance(event, CollectionGap) else (event,)
+            yield from self._machine.cpu(master)
             sample = self._host.process(master.pid, None, master.pid, with_wchan=not master.workers)
             if sample is not None:
                 yield sample
             for worker in list(master.workers.values()):
                 yield from self._sample_worker(master, worker)
 
-    def _update_workers(self, master: _WatchedMaster) -> Iterator[Event]:
+    def _update_workers(self, master: WatchedMaster) -> Iterator[Event]:
         try:
             found = {process.id: process for process in self._host.workers(master.pid)}
         except ProcessLookupError:
@@ -314,7 +252,7 @@ class LiveCollector:
         now_s = self._clock.monotonic()
         if master.workers:
             master.without_workers_since_s = None
-            master.hang = _Hang()
+            master.hang = Hang()
         elif master.without_workers_since_s is None:
             master.without_workers_since_s = now_s
         master.first_seen = False
@@ -327,13 +265,13 @@ class LiveCollector:
                 if not self._host.is_alive(worker.process.id.pid, worker.process.id.started_at_s or 0.0):
                     yield from self._lose_worker(master, worker, resolution_s=TICK_S)
 
-    def _admit(self, master: _WatchedMaster, process: WorkerProcess) -> Event:
+    def _admit(self, master: WatchedMaster, process: WorkerProcess) -> Event:
         started_at_s = process.id.started_at_s or 0.0
         booted_at = self._host.wall_time_of(started_at_s)
         age_s = (self._clock.now() - booted_at).total_seconds()
         self._worker_pids.add(process.id.pid)
         born_here = not master.first_seen or age_s <= BORN_HERE_S
-        master.workers[process.id] = _WatchedWorker(process=process, watched_from_start=born_here)
+        master.workers[process.id] = WatchedWorker(process=process, watched_from_start=born_here)
         master.settings_stale = True
         return WorkerBooted(
             origin=Origin("process"),
@@ -344,12 +282,11 @@ class LiveCollector:
         )
 
     def _lose_worker(
-        self, master: _WatchedMaster, worker: _WatchedWorker, resolution_s: float | None = None
+        self, master: WatchedMaster, worker: WatchedWorker, resolution_s: float | None = None
     ) -> Iterator[Event]:
         del master.workers[worker.process.id]
-        yield from self._finished_look(worker.hang, wait_s=LAST_LOOK_AT_DEAD_S)
-        if worker.hang.futures:
-            self._of_the_dead.append(worker.hang)
+        yield from self._looks.finished_look(worker.hang, wait_s=LAST_LOOK_AT_DEAD_S)
+        self._looks.keep(worker.hang)
         self._host.forget(worker.process.id)
         yield WorkerExited(
             origin=Origin("process"),
@@ -359,10 +296,10 @@ class LiveCollector:
             master_pid=master.pid,
             code=None,
         )
-        master.cgroup_at_s = float("-inf")  # if the kernel killed it, its count has risen
+        master.cgroup_at_s = CGROUP_AT_ONCE  # if the kernel killed it, its count has risen
         master.settings_stale = True
 
-    def _lose_master(self, master: _WatchedMaster) -> Iterator[Event]:
+    def _lose_master(self, master: WatchedMaster) -> Iterator[Event]:
         # What it logged on its way out comes before the end.
         if self._log is not None:
             yield from self._log.poll()
@@ -379,7 +316,7 @@ class LiveCollector:
             self._host.forget(worker.process.id)
         del self._masters[master.pid]
 
-    def _sample_worker(self, master: _WatchedMaster, worker: _WatchedWorker) -> Iterator[Event]:
+    def _sample_worker(self, master: WatchedMaster, worker: WatchedWorker) -> Iterator[Event]:
         identity = worker.process.id
         heartbeat = self._host.heartbeat(worker.process, master.version_major)
         at, now_s = self._clock.now(), self._clock.monotonic()
@@ -398,12 +335,12 @@ class LiveCollector:
                 yield self._ready(master, worker, at, heartbeat.age_s)
             worker.ready_said = worker.ready_said or heartbeat.ever
             worker.ever = heartbeat.ever
-        suspicious = worker.hang.looked_at_s is not None and self._view(worker, now_s).ever is not None
+        suspicious = worker.hang.looked_at_s is not None and self._looks.view(worker, now_s).ever is not None
         sample = self._host.process(identity.pid, identity, master.pid, with_wchan=suspicious)
         if sample is not None:
             yield sample
 
-    def _ready(self, master: _WatchedMaster, worker: _WatchedWorker, at: datetime, age_s: float) -> Event:
+    def _ready(self, master: WatchedMaster, worker: WatchedWorker, at: datetime, age_s: float) -> Event:
         """The first heartbeat: at the latest `age_s` ago, at the earliest just after the sample before."""
         beat_at = at - timedelta(seconds=min(age_s, self._interval_s))
         return WorkerReady(
@@ -414,56 +351,9 @@ class LiveCollector:
             master_pid=master.pid,
         )
 
-    def _sample_cgroup(self, master: _WatchedMaster) -> Iterator[Event]:
-        now_s = self._clock.monotonic()
-        if now_s - master.cgroup_at_s < CGROUP_EVERY_S:
-            return
-        master.cgroup_at_s = now_s
-        memory = self._host.cgroup(master.pid)
-        at = self._clock.now()
-        if memory is None:
-            yield from self._say_once(
-                master.pid, "memory", "no memory cgroup of the master can be read, so no limit and no kill count", ""
-            )
-            return
-        yield CgroupSample(
-            origin=Origin("cgroup"),
-            at=at,
-            resolution_s=SAMPLE_RESOLUTION_S,
-            master_pid=master.pid,
-            limit_bytes=memory.limit_bytes,
-            current_bytes=memory.current_bytes,
-            oom_kill=memory.oom_kill,
-            inactive_file_bytes=memory.inactive_file_bytes,
-            kill_count_file=memory.kill_count_file,
-        )
-        before, master.oom_kill = master.oom_kill, memory.oom_kill
-        if before is not None and memory.oom_kill is not None and memory.oom_kill > before:
-            yield KernelOomKilled(
-                origin=Origin("cgroup"),
-                at=at,
-                resolution_s=CGROUP_EVERY_S,
-                master_pid=master.pid,
-                pid=None,
-                process=None,
-                cgroup=True,
-                wording=f"oom_kill of the cgroup rose from {before} to {memory.oom_kill}",
-            )
-
-    def _sample_cpu(self, master: _WatchedMaster) -> Iterator[Event]:
-        cpu = self._host.cpu(master.pid)
-        if cpu is not None:
-            yield CpuSample(
-                origin=Origin("cgroup"),
-                at=self._clock.now(),
-                resolution_s=SAMPLE_RESOLUTION_S,
-                master_pid=master.pid,
-                **dataclasses.asdict(cpu),
-            )
-
     # --- settings, successors ----------------------------------------------------------------------------------------
 
-    def _read_facts(self, master: _WatchedMaster) -> MasterFacts | None:
+    def _read_facts(self, master: WatchedMaster) -> MasterFacts | None:
         master.settings_read_at_s = self._clock.monotonic()
         try:
             facts = self._host.master(master.pid)
@@ -474,7 +364,7 @@ class LiveCollector:
         master.thresholds = thresholds_for(facts.number("timeout"), facts.text("worker_class"))
         return facts
 
-    def _settings_events(self, master: _WatchedMaster) -> Iterator[Event]:
+    def _settings_events(self, master: WatchedMaster) -> Iterator[Event]:
         """MasterSettings when they are first known and when they have changed."""
         if master.settings is not None:
             recent = self._clock.monotonic() - master.settings_read_at_s < SETTINGS_EVERY_S
@@ -494,13 +384,13 @@ class LiveCollector:
             elif isinstance(event, CollectionGap):
                 yield from self._once(event)
 
-    def _wall_start(self, master: _WatchedMaster) -> datetime:
+    def _wall_start(self, master: WatchedMaster) -> datetime:
         # Reckoned once: the clocks' last digits differ from one reading to the next.
         if master.started_at is None:
             master.started_at = self._host.wall_time_of(master.started_at_s)
         return master.started_at
 
-    def _find_successors(self, master: _WatchedMaster) -> Iterator[Event]:
+    def _find_successors(self, master: WatchedMaster) -> Iterator[Event]:
         strangers = self._host.strangers(master.pid)
         if not strangers:
             return
@@ -510,7 +400,7 @@ class LiveCollector:
             if pid in self._masters:
                 continue
             try:
-                successor = _WatchedMaster(pid, self._host.started_at_s(pid), first_seen=False)
+                successor = WatchedMaster(pid, self._host.started_at_s(pid), first_seen=False)
             except ProcessLookupError:
                 continue
             self._masters[pid] = successor
@@ -553,141 +443,33 @@ class LiveCollector:
                 sample = dataclasses.replace(sample, threads=(), suspended=(), unchanged=True)
             yield sample
 
-    # --- deep looks --------------------------------------------------------------------------------------------------
-
-    def _view(self, worker: _WatchedWorker, now_s: float) -> WorkerView:
-        age_s = worker.heartbeat_age_s
-        hang = worker.hang
-        return WorkerView(
-            age_s=None if age_s is None else age_s + (now_s - worker.heartbeat_at_s),
-            ever=worker.ever,
-            since_look_s=None if hang.looked_at_s is None else now_s - hang.looked_at_s,
-            unchanged=hang.unchanged,
-            looking=bool(hang.futures),
-        )
-
-    def _start_looks(self, pool: Executor) -> None:
-        now_s = self._clock.monotonic()
-        wanted: list[tuple[LookReason, float]] = []
-        targets: list[tuple[int, WorkerId | None, int, _Hang]] = []
-        for master in self._masters.values():
-            for worker in master.workers.values():
-                view = self._view(worker, now_s)
-                reason = reason_to_look(view, master.thresholds)
-                if reason is not None and self._is_still_due(master, worker, reason, now_s):
-                    wanted.append((reason, view.since_look_s if view.since_look_s is not None else float("inf")))
-                    identity = worker.process.id
-                    targets.append((identity.pid, identity, master.pid, worker.hang))
-            since_s = master.without_workers_since_s
-            if since_s is not None:
-                # No worker at all: `--preload` runs the application's start-up in the master.
-                hang = master.hang
-                since_look_s = None if hang.looked_at_s is None else now_s - hang.looked_at_s
-                view = WorkerView(now_s - since_s, False, since_look_s, hang.unchanged, bool(hang.futures))
-                reason = reason_to_look(view, thresholds_for(0, None))
-                if reason is not None:
-                    wanted.append((reason, since_look_s if since_look_s is not None else float("inf")))
-                    targets.append((master.pid, None, master.pid, hang))
-        for position in self._budget.grant(wanted, now_s):
-            pid, identity_or_none, master_pid, hang = targets[position]
-            hang.looked_at_s = now_s
-            hang.futures = [pool.submit(part) for part in self._host.look_parts(pid, identity_or_none, master_pid)]
-
-    def _look_soon_after(self, event: Event) -> None:
-        """A step of the start-up in the log: what was seen before it tells nothing of what comes now."""
-        if not isinstance(event, WorkerProgressed) or event.worker is None:
-            return
-        for master in self._masters.values():
-            for identity, worker in master.workers.items():
-                if identity.pid == event.worker.pid:
-                    worker.hang.looked_at_s, worker.hang.unchanged = None, 0
-
-    def _is_still_due(self, master: _WatchedMaster, worker: _WatchedWorker, reason: LookReason, now_s: float) -> bool:
-        """The age is reckoned from the last sample; before a costly look, see whether the worker has beaten since."""
-        if reason is LookReason.BLIND or worker.heartbeat_at_s == now_s:
-            return True
-        heartbeat = self._host.heartbeat(worker.process, master.version_major)
-        if heartbeat is None:
-            return True
-        worker.heartbeat_age_s, worker.heartbeat_at_s = heartbeat.age_s, now_s
-        if heartbeat.ever and worker.ever is False:
-            return False  # the next sample says that it is ready
-        return reason_to_look(self._view(worker, now_s), master.thresholds) is not None
-
-    def _finished_looks(self) -> Iterator[Event]:
-        for hang in self._hangs():
-            yield from self._finished_look(hang)
-
-    def _finished_look(self, hang: _Hang, wait_s: float = 0.0) -> Iterator[Event]:
-        """Give what the parts of a look have seen; when all of them are there, see whether the picture has changed."""
-        if not hang.futures:
-            return
-        if wait_s:
-            wait_for(hang.futures, timeout=wait_s)
-        done = [future for future in hang.futures if future.done()]
-        hang.futures = [future for future in hang.futures if future not in done]
-        for future in done:
-            look = future.result()
-            hang.cost_s += look.cost_s
-            hang.seen.append(look.picture)
-            yield from look.events
-        if done and not hang.futures:
-            picture = frozenset(hang.seen)
-            hang.unchanged = hang.unchanged + 1 if picture == hang.picture else 0
-            hang.picture = picture
-            self._budget.spent(hang.cost_s)
-            hang.cost_s, hang.seen = 0.0, []
-
-    def _hangs(self) -> list[_Hang]:
-        self._of_the_dead = [hang for hang in self._of_the_dead if hang.futures]
-        hangs = list(self._of_the_dead)
-        for master in self._masters.values():
-            hangs.append(master.hang)
-            hangs += [worker.hang for worker in master.workers.values()]
-        return hangs
-
     # --- the log -----------------------------------------------------------------------------------------------------
 
     def _open_log(self, facts: MasterFacts | None) -> CollectionGap | None:
-        if self._log_option == "none":
-            return None
-        tail: FileTail | PipeTail
-        gap: CollectionGap | None = None
-        if self._log_option == "-":
-            descriptor = self._stdin_descriptor if self._stdin_descriptor is not None else sys.stdin.fileno()
-            tail, self._log_file = PipeTail(descriptor), "-"
-        elif self._log_option != "auto":
-            tail, self._log_file = FileTail(Path(self._log_option)), self._log_option
-        else:
-            location = find_log(
-                self.master_pid,
-                facts.text("errorlog") if facts else None,
-                facts.text("chdir") if facts else None,
+        chosen = choose_log(self._log_option, self.master_pid, facts, self._stdin_descriptor)
+        if chosen.tail is not None and chosen.shown is not None:
+            self._log_file = chosen.shown
+            self._log = LiveLog(
+                chosen.tail,
+                self._parser_factory(chosen.shown),
+                self._clock,
+                file=chosen.shown,
+                poll_s=TICK_S,
+                boots=self._boots,
+                masters=self._master_starts,
+                translate=self._with_outer_pids,
             )
-            if location.why:
-                gap = CollectionGap(
-                    origin=Origin("log"),
-                    at=self._clock.now(),
-                    resolution_s=SAMPLE_RESOLUTION_S,
-                    master_pid=self.master_pid,
-                    what="log",
-                    why=location.why,
-                    hint=location.hint,
-                )
-            if location.path is None:
-                return gap
-            tail, self._log_file = FileTail(location.path), location.shown
-        self._log = LiveLog(
-            tail,
-            self._parser_factory(self._log_file),
-            self._clock,
-            file=self._log_file,
-            poll_s=TICK_S,
-            boots=self._boots,
-            masters=self._master_starts,
-            translate=self._with_outer_pids,
+        if not chosen.why:
+            return None
+        return CollectionGap(
+            origin=Origin("log"),
+            at=self._clock.now(),
+            resolution_s=SAMPLE_RESOLUTION_S,
+            master_pid=self.master_pid,
+            what="log",
+            why=chosen.why,
+            hint=chosen.hint,
         )
-        return gap
 
     def _with_outer_pids(self, event: Event) -> Event:
         """Turn the pids of a container's log into those seen from here."""
@@ -739,15 +521,6 @@ class LiveCollector:
 
 def _without_time(settings: MasterSettings) -> MasterSettings:
     return dataclasses.replace(settings, at=None, seq=0)
-
-
-def _check_log(path: Path) -> None:
-    if not path.exists():
-        raise LogReadError(f"the log {path} does not exist", "give the file gunicorn logs to, or --log auto")
-    if path.is_dir():
-        raise LogReadError(f"the log {path} is a folder", "give the file gunicorn logs to, or --log auto")
-    if not os.access(path, os.R_OK):
-        raise LogReadError(f"the log {path} may not be read by this user", "run with sudo, or --log none")
 
 
 def _parser(file: str) -> LineParser:
