@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
+_WIDEST_CHARACTER = 2
+"""Columns."""
+
 
 def cell_width(text: str) -> int:
     """Return how many terminal columns `text` takes: wide East Asian characters two, combining marks none."""
@@ -40,7 +43,7 @@ def pad(text: str, width: int, *, right: bool = False) -> str:
 
 def wrap(text: str, width: int) -> list[str]:
     """Return the lines of `text`, none wider than `width` columns; a word that is longer is broken."""
-    width = max(width, 2)
+    width = max(width, _WIDEST_CHARACTER)
     lines: list[str] = []
     for paragraph in text.split("\n"):
         lines.extend(_wrap_paragraph(paragraph, width))
@@ -51,7 +54,7 @@ def _wrap_paragraph(paragraph: str, width: int) -> list[str]:
     indent = paragraph[: len(paragraph) - len(paragraph.lstrip(" "))]
     if cell_width(paragraph) <= width:
         return [paragraph]
-    if len(indent) > width // 2:
+    if len(indent) > width // 2 or width - len(indent) < _WIDEST_CHARACTER:
         indent = ""
     lines: list[str] = []
     current, room = "", width - len(indent)

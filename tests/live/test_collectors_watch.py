@@ -161,7 +161,7 @@ def test_silent_hang_in_the_lifespan(newest_environment: Environment, applicatio
         newest_environment, "asgi_hangs", applications, worker_class="uvicorn", workers=2, timeout_s=3
     ) as gunicorn:
         events = watch_until(
-            LiveCollector(gunicorn.worker_pids()[0]),
+            LiveCollector(gunicorn.wait_for_workers(2)[0]),
             lambda seen: any(event.age_s > 5 for event in of(HeartbeatSample, seen)),
         )
     assert events[0].master_pid == gunicorn.pid, "a worker's pid leads to its master"
@@ -192,12 +192,21 @@ def test_workers_come_and_go(newest_environment: Environment, applications: Path
             ),
             (lambda seen: len(set(pids(of(WorkerExited, seen)))) == 1, lambda: gunicorn.signal(signal.SIGHUP)),
             (
-                lambda seen: len(set(pids(of(WorkerExited, seen)))) == 3,
-                lambda: os.kill(gunicorn.worker_pids()[0], signal.SIGKILL),
+                lambda seen: (
+                    len(set(pids(of(WorkerExited, seen)))) == 3
+                    and not set(pids(of(HeartbeatSample, seen))) <= {*first, *pids(of(WorkerExited, seen))}
+                ),
+                lambda: os.kill(one_that_stays(), signal.SIGKILL),
             ),
         ]
+        latest: list[Event] = []
+
+        def one_that_stays() -> int:
+            gone = {*first, *pids(of(WorkerExited, latest))}
+            return next(pid for pid in pids(of(HeartbeatSample, latest))[::-1] if pid not in gone)
 
         def done(seen: list[Event]) -> bool:
+            latest[:] = seen
             if steps and steps[0][0](seen):
                 steps.pop(0)[1]()
             return not steps and len(set(pids(of(WorkerExited, seen)))) == 4 and len(ready(seen)) >= 3

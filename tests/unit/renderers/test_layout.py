@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gtdiag.renderers.layout import cell_width, cut, cut_start, pad, wrap
@@ -9,6 +9,7 @@ SHOWABLE = st.text(alphabet=st.characters(categories=("L", "N", "P", "S", "Zs"),
 
 
 @given(SHOWABLE, st.integers(2, 40))
+@example(" \u2e80", 2)
 def test_wrapped_lines_are_never_wider_than_asked(text: str, width: int) -> None:
     assert all(cell_width(line) <= width for line in wrap(text, width))
 
