@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gtdiag.model.report import Health, Report
 from gtdiag.renderers import phrases
+from gtdiag.renderers.report_words import Fact
 from gtdiag.renderers.text_page import TextPage
 
 MAX_OUTAGES = 5
@@ -15,17 +16,26 @@ def write_health(page: TextPage, report: Report) -> None:
     if health is None:
         return
     page.heading("Health")
-    page.field("url", health.url)
-    page.field("answers", say_answers(health), style="" if health.answered == health.probes else "red")
+    for fact in say_health(health):
+        unwell = fact.label == "answers" and health.answered != health.probes
+        page.field(fact.label, fact.text, style="red" if unwell else "")
+    if len(health.outages) > MAX_OUTAGES:
+        page.field("", f"{len(health.outages) - MAX_OUTAGES} more in --format json", style="dim")
+
+
+def say_health(health: Health) -> list[Fact]:
+    """Return what the endpoint answered; the first outage has a label, those after it have none."""
+    facts = [Fact("url", health.url), Fact("answers", say_answers(health))]
     if health.first_answer_after_s is not None:
-        page.field("first answer", f"{phrases.say_seconds(health.first_answer_after_s)} after the master's start")
+        facts.append(
+            Fact("first answer", f"{phrases.say_seconds(health.first_answer_after_s)} after the master's start")
+        )
     for number, outage in enumerate(health.outages[:MAX_OUTAGES]):
         start, end = phrases.say_time(outage.start), phrases.say_time(outage.end)
         when = start if start == end else f"{start} to {end}"
         words = f"{when}, {phrases.say_count(outage.probes, 'probe')}: {outage.error}"
-        page.field("no answer" if number == 0 else "", words)
-    if len(health.outages) > MAX_OUTAGES:
-        page.field("", f"{len(health.outages) - MAX_OUTAGES} more in --format json", style="dim")
+        facts.append(Fact("no answer" if number == 0 else "", words))
+    return facts
 
 
 def say_answers(health: Health) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from gtdiag.model.report import Blocked, Remedy, Report
 from gtdiag.renderers import phrases, report_words
 from gtdiag.renderers.escaping import escape_text
+from gtdiag.renderers.health_section import MAX_OUTAGES, say_health
 from gtdiag.renderers.incident_groups import IncidentGroup, group_incidents
 from gtdiag.renderers.markdown_escaping import escape_markdown, fence_code, fold_away, quote_code
 from gtdiag.renderers.markdown_text import TextBlock, parse_markdown
@@ -39,6 +40,7 @@ def render_markdown(report: Report, *, max_bytes: int | None = None) -> str:
     sections += _remedies(report)
     sections += _workers(report)
     sections += _startups(report)
+    sections += _health(report)
     sections += _requests(report)
     sections += _kernel_kills(report)
     sections += _gaps(report)
@@ -220,6 +222,18 @@ def _startups(report: Report) -> list[str]:
     lines += [_table_row(escape_markdown(cell) for cell in row) for row in table.rows]
     left_out = f"{phrases.say_count(table.left_out, 'more step')} in `--format json`. " if table.left_out else ""
     return ["### Start-up", "\n".join(lines), f"{left_out}{escape_markdown(table.note)}"]
+
+
+def _health(report: Report) -> list[str]:
+    if report.health is None:
+        return []
+    lines = []
+    label = ""
+    for fact in say_health(report.health):
+        label = fact.label or label
+        lines.append(f"{label}: {fact.text}")
+    more = len(report.health.outages) - MAX_OUTAGES
+    return ["### Health", _items([*lines, *([f"{more} more in --format json"] if more > 0 else [])])]
 
 
 def _requests(report: Report) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import jsonschema
@@ -12,7 +15,7 @@ from tests.environments import NEWEST, standard_environment
 from tests.live.gtdiag_command import run_gtdiag
 from tests.live.gunicorn_process import running_gunicorn
 from tests.live.servers import mute_server
-from tests.speedscope_package import format_schema
+from tests.speedscope_package import format_schema, release_folder
 from tests.unit.renderers.speedscope_rules import check_speedscope, stacks_of
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -56,6 +59,28 @@ def test_a_hanging_start_up_in_speedscope(tmp_path: Path) -> None:
     assert any(
         ";start-up;tasks;" in line and "verify_database_migrations" in line for line in collapsed.stdout.split("\n")
     )
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="Debian's chromium is not here")
+@pytest.mark.parametrize(
+    ("format", "importer"), [("speedscope", "speedscope json file"), ("collapsed", "collapsed stack format")]
+)
+def test_speedscope_itself_imports_it(format: str, importer: str, tmp_path: Path) -> None:
+    """Its page is opened on the file as its own command does, without a network; the page says what it reads it as."""
+    from tests.golden.test_report_formats import LOGS, TIMEOUT
+
+    done = run_gtdiag("analyze", str(LOGS / TIMEOUT / "log.txt"), "--format", format)
+    script = tmp_path / "load.js"
+    content = base64.b64encode(done.stdout.encode()).decode()
+    script.write_text(f'speedscope.loadFileFromBase64("stacks", "{content}")', encoding="utf-8")
+    page = f"{(release_folder() / 'index.html').as_uri()}#localProfilePath={script}"
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=8000", "--enable-logging=stderr"]
+    options += [f"--user-data-dir={tmp_path / 'browser'}", "--dump-dom"]
+    shown = subprocess.run(["chromium", *options, page], capture_output=True, text=True, timeout=120)
+    assert f"Importing as {importer}" in shown.stderr
+    assert '"import: ' in shown.stderr
+    assert "rror:" not in "".join(line for line in shown.stderr.splitlines() if "CONSOLE" in line)
+    assert "Drag and drop a profile file" not in shown.stdout
 
 
 def test_speedscopes_own_schema_accepts_it(tmp_path: Path) -> None:
