@@ -24,6 +24,9 @@ MAX_ANNOTATIONS = 10
 MAX_SUMMARY_BYTES = 1024 * 1024
 """A step's summary that is larger is not shown at all."""
 
+MIN_SUMMARY_BYTES = 200
+"""Less room than this is not worth a summary."""
+
 MAX_MESSAGE_CHARACTERS = 4000
 """GitHub cuts what an annotation says at 64 KB; nobody reads that much."""
 
@@ -61,7 +64,12 @@ def render_github(report: Report, *, root: str = "", failing: frozenset[str] = A
 
 
 def render_step_summary(report: Report, used_bytes: int = 0) -> str:
-    """Return the Markdown for `$GITHUB_STEP_SUMMARY`; `used_bytes`: what the step has already written there."""
+    """Return the Markdown for `$GITHUB_STEP_SUMMARY`; `used_bytes`: what the step has already written there.
+
+    Nothing where next to no room is left: one byte too many, and GitHub shows none of it.
+    """
+    if used_bytes > MAX_SUMMARY_BYTES - MIN_SUMMARY_BYTES:
+        return ""
     return render_markdown(report, max_bytes=MAX_SUMMARY_BYTES - used_bytes)
 
 

@@ -22,7 +22,7 @@ _LINKED = re.compile(
 )
 _OPENS_A_BLOCK = re.compile(r"(?:[-+=#]|\d{1,9}[.)](?=\s|$))")
 _CODE_THAT_NEEDS_NO_MARKUP = re.compile(r"[^`|\\\s](?:[^`|\\]*[^`|\\\s])?")
-_NOT_LITERAL_IN_HTML = re.compile(r"[^\w\s/,()\-]", re.ASCII)
+_NOT_LITERAL_IN_HTML = re.compile(r"[^\w\s/,()\-]|_", re.ASCII)
 
 
 def escape_markdown(text: str) -> str:

@@ -86,3 +86,11 @@ def test_a_report_that_cannot_be_written_to_its_file_is_not_lost(
     with pytest.raises(OutputError):
         deliver_report(sample_reports.restart_loop(), options(output=os.fspath(tmp_path / "missing" / "report")))
     assert capsys.readouterr().out.startswith("4 of 4 workers")
+
+
+@pytest.mark.parametrize("format", sorted(STACK_FORMATS))
+def test_a_report_without_stacks_says_so(format: ReportFormat, capsys: pytest.CaptureFixture[str]) -> None:
+    assert deliver_report(sample_reports.nothing_found(), options(format=format)) == ExitCode.NOTHING_FOUND
+    captured = capsys.readouterr()
+    assert "no stacks were seen" in captured.out
+    assert captured.err.startswith("gtdiag: no stacks were seen\n  hint: ")

@@ -136,3 +136,5 @@ def test_the_summary_leaves_room_for_what_is_there() -> None:
     cut = render_step_summary(report, used_bytes=MAX_SUMMARY_BYTES - 500)
     assert len(cut.encode()) <= 500
     assert "--format json" in cut
+    for used_bytes in (MAX_SUMMARY_BYTES - 199, MAX_SUMMARY_BYTES, MAX_SUMMARY_BYTES + 1):
+        assert render_step_summary(report, used_bytes) == ""
