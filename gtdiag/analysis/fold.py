@@ -607,9 +607,18 @@ class Fold:
         life = self.population.worker_of(event, create=False)
         if life is None or isinstance(event, (events.WorkerProgressed, events.WorkerReady, events.WorkerRecycled)):
             return life
+        if self._ends_in_the_watch(event):
+            return life
         if not life.seen_live:
             life.replaced = True  # it timed out, died or left before anybody watched
         return None
+
+    def _ends_in_the_watch(self, event: events.Event) -> bool:
+        """Whether a line of just before the watch tells why a worker ends in it: the kill follows the time-out."""
+        started = self.observation.started_at
+        if started is None or event.at is None or not isinstance(event, _BEFORE_A_KILL):
+            return False
+        return (started - event.at).total_seconds() <= threshold("abort_grace_s") + threshold("log_join_s")
 
     def _note(self, life: WorkerLife, event: events.Event, what: str) -> None:
         origin = event.origin
@@ -622,6 +631,7 @@ _STOPPED_STATES = ("T", "t")
 # The freezer of cgroup versions 1 and 2 (a paused container), and a stop by a signal, where the state does not tell.
 _STOPPED_IN = ("__refrigerator", "refrigerator", "do_freezer_trap", "do_signal_stop", "do_jobctl_trap")
 
+_BEFORE_A_KILL = (events.WorkerTimedOut, events.TracebackLogged, events.WorkerExiting)
 _SAMPLES = (
     events.StackSample,
     events.StartupSample,

@@ -33,7 +33,7 @@ def draw_report(fold: Fold) -> Report:
     fold.settle()
     seen = fold.observation
     judge = Judge(seen)
-    judgements = [judge.judge(life) for life in fold.population.workers if not _only_in_backlog(life)]
+    judgements = [judge.judge(life) for life in fold.population.workers if not _only_in_backlog(life, seen.started_at)]
     patterns = find_patterns(judgements, judge)
     loading = [found for master in fold.population.masters if (found := judge.judge_master(master)) is not None]
     incidents = _number(
@@ -90,9 +90,11 @@ def _what_a_log_cannot_show(kind: str, judgements: list[Judgement], judge: Judge
     return tuple(gaps)
 
 
-def _only_in_backlog(life: WorkerLife) -> bool:
-    """A worker of before the watch began that was gone by then."""
-    return life.from_backlog and not life.seen_live
+def _only_in_backlog(life: WorkerLife, started_at: datetime | None) -> bool:
+    """A worker of before the watch began that was gone by then, and of whose end nothing was logged after it."""
+    died_at = life.death.at if life.death is not None else None
+    ended_in_watch = died_at is not None and started_at is not None and died_at >= started_at
+    return life.from_backlog and not life.seen_live and not ended_in_watch
 
 
 def _process_start(fold: Fold) -> datetime | None:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from gtdiag.collectors.clock import Clock
 from gtdiag.collectors.log_tail import TailLine
-from gtdiag.model.events import CollectionGap, Event, MasterStarted
+from gtdiag.model.events import CollectionGap, Event, MasterStarted, WorkerBooted, WorkerExited, WorkerSignalled
 from gtdiag.model.identity import Origin
 
 AGREEMENT_S = 2.0
@@ -22,6 +22,8 @@ QUIET_BEFORE_FLUSH_S = 1.0
 
 BOOT_TOLERANCE_S = 2.5
 """Between the kernel's start time of a worker and the stamp of its boot line, which is cut to the second."""
+
+MAX_WORKERS_HELD = 256
 
 
 class Tail(Protocol):
@@ -76,6 +78,8 @@ class LiveLog:
         self._quiet_since_s = 0.0
         self._held = False
         self._said_vanished = False
+        self._of_the_dead: dict[int, list[Event]] = {}
+        """Old lines of workers that were gone when the watch began, and of whose end nothing has been logged yet."""
 
     def poll(self) -> list[Event]:
         """Give the events of the lines that have arrived, and a gap when the file has gone."""
@@ -115,8 +119,10 @@ class LiveLog:
             parsed = [self._translate(event) for event in self._parser.feed(line.text, line.number)]
             if line.old:
                 old += parsed
-            else:
-                events += [self._dated(event) for event in parsed]
+                continue
+            for event in parsed:
+                events += self._said_before(event)
+                events.append(self._dated(event))
         return self._of_the_living(old) + events
 
     def _dated(self, event: Event) -> Event:
@@ -148,4 +154,25 @@ class LiveLog:
                 continue
             if began is not None and event.at is not None and event.at >= began - tolerance:
                 kept.append(event)
+            elif began is None:
+                self._hold_back(event)
         return kept
+
+    def _hold_back(self, event: Event) -> None:
+        """Keep an old line of a worker that is gone: its end may be logged only after the watch began."""
+        if event.worker is None:
+            return
+        pid = event.worker.pid
+        if isinstance(event, (WorkerBooted, WorkerExited, WorkerSignalled)):
+            self._of_the_dead.pop(pid, None)
+        if not isinstance(event, (WorkerExited, WorkerSignalled)):
+            self._of_the_dead.setdefault(pid, []).append(event)
+            if len(self._of_the_dead) > MAX_WORKERS_HELD:
+                self._of_the_dead.pop(next(iter(self._of_the_dead)))
+
+    def _said_before(self, event: Event) -> list[Event]:
+        """What had been logged of a worker that ended as the watch began: a time-out, say, that explains its death."""
+        if event.worker is None or event.worker.pid not in self._of_the_dead:
+            return []
+        earlier = self._of_the_dead.pop(event.worker.pid)
+        return [] if isinstance(event, WorkerBooted) else earlier

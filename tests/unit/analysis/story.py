@@ -156,8 +156,9 @@ class Story:
         self._tell(events.SuspendedSample(origin=origin, at=when, master_pid=MASTER, suspended=tasks))
         self._tell(events.StackSample(origin=origin, at=when, master_pid=MASTER, threads=threads))
 
-    def boots(self, pid: int, at: float) -> None:
-        origin = self._log() if self.log_only else Origin("process")
+    def boots(self, pid: int, at: float, in_log: bool = False) -> None:
+        """`in_log`: by a line of the log, also where somebody watches."""
+        origin = self._log() if self.log_only or in_log else Origin("process")
         self._tell(
             events.WorkerBooted(
                 origin=origin, at=moment(at), worker=self._worker(pid), resolution_s=self._res(), seq=len(self.told)

@@ -268,3 +268,34 @@ def test_another_process_that_fell_when_the_host_was_out_of_memory_is_told() -> 
     report = story.report()
     assert report.incidents == ()
     assert [(record.pid, record.worker) for record in report.kernel_oom_kills] == [(99, False)]
+
+
+@pytest.mark.parametrize(("signal", "killed_by"), [("SIGKILL", KilledBy.GUNICORN), ("SIGABRT", KilledBy.GUNICORN)])
+def test_a_time_out_logged_just_before_the_watch_explains_the_death_in_it(signal: str, killed_by: KilledBy) -> None:
+    story = Story()
+    story.master(version="21.2.0", timeout_s=30)
+    story.boots(PID, at=-40, in_log=True)
+    story.times_out(PID, at=-1)
+    story.dies(PID, at=0.3, signal=signal)
+    incident = story.incident()
+    assert (incident.kind, incident.killed_by) == (IncidentKind.WORKER_TIMEOUT, killed_by)
+
+
+def test_what_ended_before_the_watch_began_is_not_in_its_report() -> None:
+    story = Story()
+    story.master(version="21.2.0", timeout_s=30)
+    story.boots(PID, at=-40, in_log=True)
+    story.times_out(PID, at=-3)
+    story.dies(PID, at=-2, signal="SIGKILL")
+    report = story.report()
+    assert (report.incidents, report.workers) == ((), ())
+
+
+def test_a_time_out_of_long_before_the_watch_from_which_the_worker_recovered_is_none_of_now() -> None:
+    story = Story()
+    story.master(version="21.2.0", timeout_s=30, worker_class="gevent")
+    story.boots(PID, at=-900)
+    story.times_out(PID, at=-600)
+    story.beats(PID, at=1, age_s=1, ever=True)
+    story.ends(at=2)
+    assert story.report().incidents == ()

@@ -8,7 +8,7 @@ import pytest
 
 from gtdiag.collectors.live_log import QUIET_BEFORE_FLUSH_S, LiveLog
 from gtdiag.collectors.log_tail import TailLine
-from gtdiag.model.events import CollectionGap, Event, MasterListening, WorkerBooted, WorkerTimedOut
+from gtdiag.model.events import CollectionGap, Event, MasterListening, WorkerBooted, WorkerExited, WorkerTimedOut
 from gtdiag.model.identity import Origin, WorkerId
 from tests.unit.collectors.scripted_host import BOOT, ScriptedClock
 
@@ -32,7 +32,7 @@ class Lines:
 
 
 class Parser:
-    """Each line is the seconds since boot of a time-out ("7@1000" is worker 7's), "none" has no time."""
+    """Each line is the seconds since boot of a time-out ("7@1000": worker 7's; "b7" its boot, "x7" its end)."""
 
     def __init__(self) -> None:
         self.flushed = 0
@@ -43,8 +43,11 @@ class Parser:
         origin = Origin("log", line=line_number)
         if who == "master":
             return [MasterListening(origin=origin, at=at, master_pid=100, address="x")]
+        worker = WorkerId(int(who.lstrip("bx")), spawn=1)
+        if who.startswith("x"):
+            return [WorkerExited(origin=origin, at=at, worker=worker, code=1)]
         kind = WorkerBooted if who.startswith("b") else WorkerTimedOut
-        return [kind(origin=origin, at=at, worker=WorkerId(int(who.lstrip("b")), spawn=1))]
+        return [kind(origin=origin, at=at, worker=worker)]
 
     def flush(self) -> list[Event]:
         self.flushed += 1
@@ -98,6 +101,29 @@ def test_of_the_old_lines_only_those_of_the_living() -> None:
         ("WorkerBooted", 3),
         ("MasterListening", 5),
     ]
+
+
+def kinds_and_lines(events: list[Event]) -> list[tuple[str, int | None]]:
+    return [(type(event).__name__, event.origin.line) for event in events]
+
+
+def test_a_worker_that_ended_as_the_watch_began_has_its_old_lines() -> None:
+    scene = Scene()
+    assert scene.read("b8@960", "8@999", "b9@960", "9@980", "x9@981", old=True) == []
+    events = scene.read("x8@1000", "x9@1000")
+    assert kinds_and_lines(events) == [
+        ("WorkerBooted", 1),
+        ("WorkerTimedOut", 2),
+        ("WorkerExited", 1),
+        ("WorkerExited", 2),
+    ]
+    assert scene.read("x8@1000")[:-1] == [], "once"
+
+
+def test_a_new_worker_has_nothing_of_the_one_that_had_its_pid() -> None:
+    scene = Scene()
+    scene.read("b8@960", "8@999", old=True)
+    assert kinds_and_lines(scene.read("b8@1000", "8@1000")) == [("WorkerBooted", 1), ("WorkerTimedOut", 2)]
 
 
 def test_what_the_parser_holds_is_asked_for_after_a_quiet_second() -> None:
