@@ -419,8 +419,10 @@ def _classify_by_kernel(
             # A peer, and nothing that says what it is: a database or a cache on a port of its own, as likely as not.
             return _Classified(Category.NETWORK, library, library_call, "socket", "kernel.socket", Confidence.LOW)
     if kind == "lock":
-        # A futex is a lock, and also how C libraries with threads of their own wait: a lead, not a proof.
-        return _Classified(Category.LOCK, library, library_call, "lock", "kernel.lock", Confidence.LOW)
+        # A futex is a lock, and also how C libraries with threads of their own wait: a lead, not a proof. In a process
+        # of one thread there is nobody else to wait for.
+        sure = Confidence.MEDIUM if len(evidence.waits) == 1 else Confidence.LOW
+        return _Classified(Category.LOCK, library, library_call, "lock", "kernel.lock", sure)
     return _Classified(Category.UNKNOWN, library, library_call, "unknown", None, Confidence.LOW)
 
 

@@ -23,6 +23,13 @@ def take_lock_twice():
     lock.acquire()
 
 
+def take_lock_beside_a_thread():
+    threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+    take_lock = threading.Lock().acquire
+    take_lock()
+    take_lock()
+
+
 def wait_for_event():
     threading.Event().wait()
 

@@ -21,10 +21,11 @@ def _wait(call: str, category: str, wait: str | tuple[str, ...], **given: object
 
 NOTHING_WRONG = {"kind": None, "patterns": ()}
 
-# `acquire` of a lock is a C function without a frame, and C libraries wait for their own threads in the same system
-# call: no more than low confidence is to be had of it.
 LOCK = _wait("take_lock_twice", "lock", "lock")
 EVENT = _wait("wait_for_event", "lock", "lock", libraries=("threading",))
+# `acquire` of a lock is a C function without a frame, and C libraries wait for their own threads in the same system
+# call: beside another thread no more than low confidence is to be had of it.
+LOCK_BESIDE_A_THREAD = _wait("take_lock_beside_a_thread", "lock", "lock")
 QUEUE = _wait("take_from_queue", "lock", "lock")
 PROCESS_LOCK = _wait("take_process_lock", "lock", "lock")
 FLOCK = _wait("take_file_lock", "lock", "file_lock")
@@ -32,7 +33,6 @@ LOCKF = _wait("take_record_lock", "lock", "file_lock")
 # It tries again and again, with a sleep in between.
 FILELOCK = _wait("take_lock_of_filelock", "lock", ("file_lock", "sleep", "lock"), libraries=("filelock",))
 LOOP_LOCK = _wait("take_loop_lock", "lock", ("lock", "event_loop"), coroutine=True)
-# Low confidence, as with any lock that C code takes.
 FORKED_LOCK = Cause("lock-through-fork", "lock", "lock_through_fork", ("render_page",), ("lock",), (), ("lock",))
 
 RUN = _wait("run_command", "subprocess", "child", libraries=("subprocess",))
@@ -66,6 +66,7 @@ HELD_GIL = {
 CELLS: list[Cell] = [
     Cell(LOCK, version="22.0.0"),
     Cell(LOCK, version="21.2.0", phase=REQUEST),
+    Cell(LOCK_BESIDE_A_THREAD, version="25.3.0"),
     Cell(EVENT, version="20.1.0", worker="gthread"),
     Cell(EVENT, worker="gthread", phase=REQUEST),  # it beats in another thread: nothing is wrong for gunicorn
     Cell(QUEUE, version="25.3.0", worker="tornado", phase=REQUEST),

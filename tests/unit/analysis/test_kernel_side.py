@@ -394,6 +394,15 @@ def test_a_file_that_c_code_reads_without_a_frame(path: str, category: Category)
     assert (look.waiting_on.kind, look.waiting_on.file) == ("disk", path)
 
 
+@pytest.mark.parametrize(("threads", "sure"), [(1, Confidence.MEDIUM), (2, Confidence.LOW)])
+def test_a_futex_is_a_lock_for_certain_only_where_no_other_thread_can_be_waited_for(
+    threads: int, sure: Confidence
+) -> None:
+    waits = tuple(KernelWait(100 + number, "S", "futex_do_wait", "futex") for number in range(threads))
+    look = LookReader(CodeOwnership()).read_look(LookEvidence(threads=(main_thread("app:render"),), waits=waits))
+    assert look is not None and (look.category, look.confidence) == (Category.LOCK, sure)
+
+
 def test_a_chain_that_leads_into_a_pool_thread_is_joined_with_that_thread() -> None:
     work = ("app:fetch", "requests/api.py:get", "std/socket.py:SocketIO.readinto")
     chain = task(*LIFESPAN, *work)
