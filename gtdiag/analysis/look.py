@@ -28,6 +28,8 @@ from gtdiag.rules.frameworks import is_event_loop_module, waits_for_own_pool
 from gtdiag.rules.services import Service, match_file, match_peer
 
 _IMPORT_MODULES = ("importlib", "zipimport")
+_IMPORTING = ("_find_and_load", "_find_and_load_unlocked", "import_module", "_gcd_import", "_load_unlocked")
+"""What an import goes through; a library that only asks where a module lies (importlib.util.find_spec) does not."""
 CATEGORY_BY_KERNEL_WAIT = {
     "sleep": Category.SLEEP,
     "lock": Category.LOCK,
@@ -326,7 +328,8 @@ class LookReader:
     ) -> _Classified | None:
         """An import in progress: below the application's frame, or the application's own slow module."""
         import_at = max((i for i, f in enumerate(below) if f.package in _IMPORT_MODULES), default=None)
-        if import_at is not None and app_index is not None:
+        importing = any(f.package in _IMPORT_MODULES and f.frame.function in _IMPORTING for f in below)
+        if import_at is not None and importing and app_index is not None:
             # A library that waits for something while it is imported (a download at import) is that, not an import.
             inner = tuple(f for f in below[import_at + 1 :] if not f.is_module_body)
             waiting = self._classify_by_rule(inner, named_by=inner)

@@ -82,6 +82,8 @@ IDLE_CLIENT = _end(
     truth={"blamed": True},
 )
 IDLE_CLIENT_NO_MATTER = _end("idle-client-no-matter", "answer", None, client="idle")
+# A worker that somebody asks to stop stops in order, and is replaced.
+STOPPED = _end("sigterm", "answer", None)
 RECYCLED = _end("recycled", "answer", None)
 
 CELLS: list[Cell] = [
@@ -114,6 +116,9 @@ CELLS: list[Cell] = [
     Cell(IDLE_CLIENT_NO_MATTER, version="22.0.0", worker="gthread", phase=REQUEST),
     Cell(IDLE_CLIENT_NO_MATTER, worker="gevent", phase=REQUEST),
     Cell(IDLE_CLIENT_NO_MATTER, version="23.0.0", worker="uvicorn-uvloop", phase=REQUEST),
+    Cell(STOPPED, version="21.2.0", phase=REQUEST, kill="SIGTERM"),
+    Cell(STOPPED, phase=REQUEST, kill="SIGTERM"),
+    Cell(STOPPED, version="23.0.0", worker="uvicorn-uvloop", phase=REQUEST, kill="SIGTERM"),
     Cell(RECYCLED, version="21.2.0", phase=REQUEST, options=("--max-requests", "1")),
     Cell(RECYCLED, worker="uvicorn-asyncio", phase=REQUEST, options=("--max-requests", "1")),
 ]

@@ -39,6 +39,7 @@ BOTOCORE = _client("list_buckets", "botocore")
 # gRPC's own C++ threads have the sockets; the thread that called waits for them.
 GRPC = _client("ask_pricing_service", "grpc", waits=("lock", "socket"), states=())
 GRPC_REFUSED = _client("ask_pricing_service", "grpc", "refusing", waits=("lock", "socket", "sleep"), states=())
+GRPC_UNREACHABLE = _client("ask_pricing_service", "grpc", "full_backlog", waits=("lock", "socket", "sleep"), states=())
 GRPC_ASYNC = _client("ask_pricing_service_async", "grpc", coroutine=True, waits=(), states=())
 REFUSED_AND_GONE_ON = _client("read_status", "urllib", "refusing", truth={"kind": None, "patterns": ()})
 
@@ -71,6 +72,7 @@ CELLS: list[Cell] = [
     Cell(GRPC),
     Cell(GRPC, version="21.2.0", phase=REQUEST),
     Cell(GRPC_REFUSED, version="22.0.0"),
+    Cell(GRPC_UNREACHABLE, version="25.3.0"),
     Cell(GRPC_ASYNC, worker="uvicorn-asyncio", phase=LIFESPAN),
     Cell(REFUSED_AND_GONE_ON),
     Cell(REFUSED_AND_GONE_ON, worker="asgi", phase=REQUEST),

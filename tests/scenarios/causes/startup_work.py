@@ -68,18 +68,19 @@ MOUNT = _file("read_settings", "filesystem", "stuck_pickle")
 # An `async def` that does not await: the loop stands still.
 IN_COROUTINE = _file("read_settings_in_coroutine", "filesystem", "fifo")
 
+# Those that compute take the processor from the watch that starts beside them: they get more time.
 CELLS: list[Cell] = [
-    Cell(FASTAPI, version="21.2.0", worker="uvicorn-uvloop", phase=LIFESPAN),
+    Cell(FASTAPI, version="21.2.0", worker="uvicorn-uvloop", phase=LIFESPAN, timeout_s=8),
     Cell(FASTAPI, version="23.0.0", worker="gthread", fast=True),
     Cell(FASTAPI_GRAPH, worker="uvicorn-asyncio", phase=LIFESPAN),
     Cell(FLASK, version="22.0.0", phase=FACTORY),
-    Cell(FLASK, version="21.2.0", worker="gevent"),
-    Cell(DJANGO, version="20.1.0"),
+    Cell(FLASK, version="21.2.0", worker="gevent", timeout_s=8),
+    Cell(DJANGO, version="20.1.0", timeout_s=8),
     Cell(DJANGO, version="26.2.0", phase=PRELOAD),
-    Cell(SLOW_MODULE, version="21.2.0", worker="gthread"),
+    Cell(SLOW_MODULE, version="21.2.0", worker="gthread", timeout_s=8),
     Cell(SLOW_MODULE, workers=2),
     Cell(DEEP_PACKAGE, version="25.3.0", fast=True),
-    Cell(DEEP_PACKAGE, version="21.2.0", worker="uvicorn-asyncio"),
+    Cell(DEEP_PACKAGE, version="21.2.0", worker="uvicorn-asyncio", timeout_s=8),
     Cell(DEEP_PACKAGE, phase=PRELOAD),
     Cell(PICKLE),
     Cell(PICKLE, version="21.2.0", phase=REQUEST),

@@ -33,6 +33,7 @@ http       | urllib     | app:fetch std/urllib/request.py:urlopen std/http/clien
 dns        | socket     | app:fetch requests/api.py:get urllib3/util/connection.py:connect std/socket.py:getaddrinfo
 router     | fastapi    | app:add_routes fastapi/applications.py:FastAPI.include_router fastapi/routing.py:get
 router     | flask      | app:create_app flask/app.py:Flask.register_blueprint flask/blueprints.py:add
+router     | flask      | app:create_app flask/sansio/blueprints.py:Blueprint.__init__ std/importlib/util.py:find_spec
 router     | django     | app:urls django/urls/resolvers.py:URLResolver._populate
 model_load | joblib     | app:load_model joblib/numpy_pickle.py:load std/pickle.py:load
 filesystem | io         | app:read std/pathlib.py:Path.read_text
