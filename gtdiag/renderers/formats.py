@@ -18,6 +18,7 @@ class ReportFormat(str, enum.Enum):
     TEXT = "text"
     JSON = "json"
     MARKDOWN = "markdown"
+    HTML = "html"
     JUNIT = "junit"
     GITHUB = "github"
     SPEEDSCOPE = "speedscope"
@@ -28,6 +29,7 @@ FORMAT_WORDS: dict[ReportFormat, str] = {
     ReportFormat.TEXT: "for a person at a terminal",
     ReportFormat.JSON: "for programs (gtdiag schema describes it)",
     ReportFormat.MARKDOWN: "for an issue or a wiki, stacks folded",
+    ReportFormat.HTML: "one page that needs no network: time-line, stacks, remedies",
     ReportFormat.JUNIT: "JUnit XML for a CI server",
     ReportFormat.GITHUB: "GitHub Actions: annotations, and the step's summary",
     ReportFormat.SPEEDSCOPE: "every stack that was seen, for www.speedscope.app",
@@ -68,6 +70,12 @@ def _markdown(material: ReportMaterial, _page: Page, /) -> str:
     return render_markdown(material.report)
 
 
+def _html(material: ReportMaterial, _page: Page, /) -> str:
+    from gtdiag.renderers.html.document import render_html
+
+    return render_html(material.report)
+
+
 def _junit(material: ReportMaterial, _page: Page, /) -> str:
     from gtdiag.renderers.junit import render_junit
 
@@ -96,6 +104,7 @@ RENDERERS: dict[ReportFormat, Renderer] = {
     ReportFormat.TEXT: _text,
     ReportFormat.JSON: _json,
     ReportFormat.MARKDOWN: _markdown,
+    ReportFormat.HTML: _html,
     ReportFormat.JUNIT: _junit,
     ReportFormat.GITHUB: _github,
     ReportFormat.SPEEDSCOPE: _speedscope,

@@ -144,14 +144,7 @@ def shorten_stack(stack: tuple[StackFrame, ...]) -> list[StackFrame | None]:
 
     The outermost frames are gunicorn and the server's main loop: alike in every report.
     """
-    apps = [i for i, frame in enumerate(stack) if frame.owner is Owner.APP]
-    if not apps:
-        kept = set(range(max(0, len(stack) - FRAMES_AFTER_THE_CALL - 1), len(stack)))
-    else:
-        half = MAX_APP_FRAMES // 2
-        listed = apps if len(apps) <= MAX_APP_FRAMES else [*apps[:half], *apps[-half:]]
-        after = range(apps[-1] + 1, apps[-1] + 1 + FRAMES_AFTER_THE_CALL)
-        kept = {max(0, apps[0] - 1), *listed, *after, len(stack) - 1}
+    kept = frames_to_show(stack)
     shown: list[StackFrame | None] = []
     for i, frame in enumerate(stack):
         if i in kept:
@@ -159,6 +152,17 @@ def shorten_stack(stack: tuple[StackFrame, ...]) -> list[StackFrame | None]:
         elif not shown or shown[-1] is not None:
             shown.append(None)
     return shown
+
+
+def frames_to_show(stack: tuple[StackFrame, ...]) -> set[int]:
+    """Return the positions of the frames that tell the story; `shorten_stack` says which."""
+    apps = [i for i, frame in enumerate(stack) if frame.owner is Owner.APP]
+    if not apps:
+        return set(range(max(0, len(stack) - FRAMES_AFTER_THE_CALL - 1), len(stack)))
+    half = MAX_APP_FRAMES // 2
+    listed = apps if len(apps) <= MAX_APP_FRAMES else [*apps[:half], *apps[-half:]]
+    after = range(apps[-1] + 1, apps[-1] + 1 + FRAMES_AFTER_THE_CALL)
+    return {max(0, apps[0] - 1), *listed, *after, len(stack) - 1}
 
 
 def say_frame_place(frame: StackFrame) -> str:
@@ -204,11 +208,11 @@ def needs_attention(worker: Worker) -> bool:
     return worker.blocked is not None or worker.end not in (WorkerEnd.RUNNING, WorkerEnd.EXIT)
 
 
-def workers_to_show(report: Report) -> tuple[Worker, ...]:
+def workers_to_show(report: Report, limit: int = MAX_WORKER_ROWS) -> tuple[Worker, ...]:
     """Return the workers in their order; of too many, those that need attention first."""
-    if len(report.workers) <= MAX_WORKER_ROWS:
+    if len(report.workers) <= limit:
         return report.workers
-    return tuple(sorted(report.workers, key=_least_urgent_last))[:MAX_WORKER_ROWS]
+    return tuple(sorted(report.workers, key=_least_urgent_last))[:limit]
 
 
 def say_worker(worker: Worker, report: Report) -> tuple[str, ...]:
