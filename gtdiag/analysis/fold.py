@@ -126,6 +126,7 @@ class Fold:
             events.StartupSample: self._on_startup_sample,
             events.SuspendedSample: self._on_suspended,
             events.RequestSample: self._on_requests,
+            events.HostSample: self._on_hosts,
             events.SocketSample: self._on_sockets,
             events.HealthSample: self.observation.health.add,
             events.CgroupSample: self._on_cgroup,
@@ -515,6 +516,11 @@ class Fold:
         if not aborting:  # the abort ends a request; what matters is what the worker was in when it timed out
             life.requests.add(event.requests, event.at)
 
+    def _on_hosts(self, event: events.HostSample) -> None:
+        life = self._life_of(event) or self._master_looked_at(event)
+        if life is not None:
+            life.hosts = event.hosts
+
     def _on_sockets(self, event: events.SocketSample) -> None:
         life = self._life_of(event) or self._master_looked_at(event)
         if life is not None:
@@ -548,6 +554,7 @@ class Fold:
                 threads=life.threads if pending.threads_seen else (),
                 suspended=life.suspended if pending.suspended_seen else (),
                 connections=life.connections,
+                hosts=life.hosts,
                 kernel_function=life.kernel_function,
                 in_startup=life.in_startup,
                 stale=isinstance(life, WorkerLife) and _is_stale(life),
@@ -637,6 +644,7 @@ _SAMPLES = (
     events.StartupSample,
     events.SuspendedSample,
     events.RequestSample,
+    events.HostSample,
     events.SocketSample,
     events.ProcessSample,
 )

@@ -13,7 +13,7 @@ from gtdiag.analysis.peer_condition import ReceivedBytes
 from gtdiag.analysis.requests import RequestTally
 from gtdiag.analysis.startup_timeline import StartupTimeline
 from gtdiag.model.report import Blocked, Request
-from gtdiag.model.stacks import Connection, KernelWait, SuspendedCode, ThreadStack
+from gtdiag.model.stacks import Connection, KernelWait, NamedHost, SuspendedCode, ThreadStack
 
 _MAX_SIGNALS = 64
 _MAX_EVIDENCE = 24
@@ -120,6 +120,7 @@ class WorkerLife:
     unread: tuple[str, ...] = ()
     """What the latest look could not read of the suspended code."""
     connections: tuple[Connection, ...] = ()
+    hosts: tuple[NamedHost, ...] = ()
     waits: tuple[KernelWait, ...] = ()
     received: ReceivedBytes = field(default_factory=ReceivedBytes)
     seen_inside: bool = False

@@ -18,10 +18,11 @@ from gtdiag.analysis.kernel_side import (
     kind_of_wait,
     name_server_wait_of_a_helper,
 )
+from gtdiag.analysis.named_hosts import name_peer
 from gtdiag.analysis.ownership import CodeOwnership, OwnedFrame
 from gtdiag.analysis.peer_condition import Condition
 from gtdiag.model.report import Category, Confidence, How, Owner, StackFrame, WaitingOn
-from gtdiag.model.stacks import Connection, Frame, KernelWait, SuspendedCode, ThreadStack
+from gtdiag.model.stacks import Connection, Frame, KernelWait, NamedHost, SuspendedCode, ThreadStack
 from gtdiag.rules.catalog import Catalog, Level, Rule, read_catalog
 from gtdiag.rules.categories import REMOTE_CATEGORIES, WAITING_CATEGORIES
 from gtdiag.rules.frameworks import is_event_loop_module, waits_for_own_pool
@@ -100,6 +101,7 @@ class LookEvidence:
     waits: tuple[KernelWait, ...] = ()
     received_before: Mapping[int, int] = field(default_factory=dict)
     cpu_percent: float | None = None
+    hosts: tuple[NamedHost, ...] = ()
 
     @property
     def kernel(self) -> KernelEvidence:
@@ -276,7 +278,7 @@ class LookReader:
             path=tuple(f.frame.function for f in frames if f.owner is Owner.APP),
             library=classified.library,
             library_call=classified.library_call,
-            waiting_on=joined.waiting_on,
+            waiting_on=name_peer(joined.waiting_on, (f.frame for f in frames[app_index or 0 :]), evidence.hosts),
             how=how,
             stack=_stack_of(frames),
             rule=classified.rule,

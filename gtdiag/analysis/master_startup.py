@@ -13,7 +13,7 @@ from gtdiag.analysis.blame import BlameTally
 from gtdiag.analysis.peer_condition import ReceivedBytes
 from gtdiag.analysis.wording import count_of, describe_blocked, seconds_in_words
 from gtdiag.model.report import Blocked, Confidence, Incident, IncidentKind, KilledBy, Phase
-from gtdiag.model.stacks import Connection, KernelWait, SuspendedCode, ThreadStack
+from gtdiag.model.stacks import Connection, KernelWait, NamedHost, SuspendedCode, ThreadStack
 
 _GUNICORN = "gunicorn/"
 _ARBITER_FILE = f"{_GUNICORN}arbiter.py"
@@ -47,6 +47,7 @@ class MasterStartup:
     suspended: tuple[SuspendedCode, ...] = ()
     unread: tuple[str, ...] = ()
     connections: tuple[Connection, ...] = ()
+    hosts: tuple[NamedHost, ...] = ()
     kernel_function: str | None = None
     waits: tuple[KernelWait, ...] = ()
     received: ReceivedBytes = field(default_factory=ReceivedBytes)

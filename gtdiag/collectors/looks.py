@@ -18,6 +18,7 @@ from gtdiag.gunicorn.proc_files import read_stat
 from gtdiag.model.events import (
     CollectionGap,
     Event,
+    HostSample,
     ProcessSample,
     RequestSample,
     SocketSample,
@@ -112,6 +113,7 @@ class Looker:
             inside += self._look_at_requests(worker, master_pid)
         if self._stacks is None or worker in self._from_memory or self._has_given_up():
             inside += self._stacks_from_memory(process, worker, master_pid)
+        inside += self._look_at_named_hosts(process, worker, master_pid)
         return [*inside, *self._look_at_sockets(pid, worker, master_pid)]
 
     def glimpse(self, worker: WorkerId, master_pid: int) -> StartupSample | None:
@@ -238,6 +240,22 @@ class Looker:
                 worker=worker,
                 master_pid=master_pid,
                 requests=requests_in_flight(seen, at, now_s),
+            )
+        ]
+
+    def _look_at_named_hosts(self, process: WorkerId, worker: WorkerId | None, master_pid: int) -> list[Event]:
+        at = self._clock.now()
+        hosts = self._suspended.read_named_hosts(process)
+        if not hosts:
+            return []
+        return [
+            HostSample(
+                origin=Origin("suspended"),
+                at=at,
+                resolution_s=SAMPLE_RESOLUTION_S,
+                worker=worker,
+                master_pid=master_pid,
+                hosts=hosts,
             )
         ]
 

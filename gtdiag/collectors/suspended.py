@@ -11,7 +11,7 @@ from gtdiag.collectors.processes import is_alive
 from gtdiag.collectors.requests import SeenRequest
 from gtdiag.errors import GtdiagError
 from gtdiag.model.identity import WorkerId
-from gtdiag.model.stacks import SuspendedCode, ThreadStack
+from gtdiag.model.stacks import NamedHost, SuspendedCode, ThreadStack
 
 
 class Reading(Protocol):
@@ -41,6 +41,9 @@ class OpenInterpreter(Protocol):
 
     def read_requests(self, *, with_query_values: bool) -> Sequence[SeenRequest]:
         """Read the requests that are being handled."""
+
+    def read_named_hosts(self) -> tuple[NamedHost, ...]:
+        """Read the hosts that waiting frames name."""
 
     def close(self) -> None:
         """Let go of the process's memory."""
@@ -93,6 +96,17 @@ class SuspendedReader:
             return self._interpreter_of(worker).read_threads()
         except (GtdiagError, OSError, ValueError):
             return ()  # reading the suspended code says why
+
+    def read_named_hosts(self, worker: WorkerId) -> tuple[NamedHost, ...]:
+        """The hosts that the waiting frames of a process name; of one whose suspended code has just been read."""
+        with self._lock:
+            interpreter = self._interpreters.get(worker)
+        if interpreter is None:
+            return ()
+        try:
+            return interpreter.read_named_hosts()
+        except (GtdiagError, OSError, ValueError):
+            return ()  # a name is a nicety; had nothing been readable, the suspended code would have said so
 
     def read_requests(self, worker: WorkerId, *, with_query_values: bool) -> Sequence[SeenRequest] | None:
         """The requests of a worker whose suspended code has just been read; None where they cannot be read."""

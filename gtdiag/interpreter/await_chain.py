@@ -55,6 +55,8 @@ class AwaitChain:
     """A chain while it is followed, outermost frame first; see `SuspendedCode` for the meaning of each field."""
 
     frames: list[Frame] = field(default_factory=list)
+    raw_frames: list[RawFrame] = field(default_factory=list)
+    """Those of `frames` that lie in memory as frames, in the same order."""
     awaits: str | None = None
     through: list[str] = field(default_factory=list)
     running: bool = False
@@ -221,6 +223,7 @@ class AwaitChainReader:
             return None
         frame = self._frames.describe(found.frame)
         chain.frames.append(frame)
+        chain.raw_frames.append(found.frame)
         if not frame.file.endswith(_FUTURES_FILE):
             chain.innermost = (found.frame, frame)
         if found.state is GeneratorState.CREATED:
@@ -239,6 +242,7 @@ class AwaitChainReader:
                 raise InconsistentReadError("running code that no thread runs")
             stack, stable = [frame], False
         chain.frames.extend(self._frames.describe(raw) for raw in stack)
+        chain.raw_frames.extend(stack)
         chain.complete = stable
 
     def _step_into_wrapper(self, chain: AwaitChain, address: int, info: TypeInfo) -> int | None:
@@ -345,6 +349,7 @@ class AwaitChainReader:
         if raw_frames:
             chain.through.append("(a thread of a pool)")
             chain.frames.extend(self._frames.describe(raw) for raw in raw_frames)
+            chain.raw_frames.extend(raw_frames)
             chain.complete = stable
         elif concurrent and self._pools.is_queued(concurrent):
             chain.through.append("(a thread pool's queue)")

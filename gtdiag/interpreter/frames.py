@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -190,13 +191,20 @@ class FrameReader:
 
     def local(self, raw: RawFrame, name: str) -> int | None:
         """The object a local variable of this frame holds (through its cell), None where there is none."""
+        return self.locals_named(raw, (name,)).get(name)
+
+    def locals_named(self, raw: RawFrame, wanted: Collection[str]) -> dict[str, int]:
+        """The objects that those of the wanted local variables hold (through their cells) that have a value."""
         names = [
             item
             for tuple_at in (self._layout.local_names, *self._layout.local_names_after)
             for item in self._objects.items(self._memory.u64(raw.code + tuple_at))
         ][:_MAX_LOCALS]
         slots = self._family.local_slots(raw, len(names))
+        found: dict[str, int] = {}
         for name_address, value in zip(names, slots, strict=False):
-            if value and self._objects.read_str(name_address) == name:
-                return self._objects.cell_content(value) or None
-        return None
+            if value and (name := self._objects.read_str(name_address)) in wanted and name not in found:
+                content = self._objects.cell_content(value)
+                if content:
+                    found[name] = content
+        return found

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from gtdiag.interpreter.access import access_error
 from gtdiag.interpreter.await_chain import AwaitChainReader
 from gtdiag.interpreter.debug_offsets import COOKIE, HEAD_BYTES
+from gtdiag.interpreter.destinations import DestinationReader
 from gtdiag.interpreter.elf import InterpreterPlace, find_interpreter
 from gtdiag.interpreter.embedded_frames import EmbeddedFrames
 from gtdiag.interpreter.errors import (
@@ -30,7 +31,7 @@ from gtdiag.interpreter.published_layout import PublishedLayoutReader, published
 from gtdiag.interpreter.requests_in_flight import RequestReader, RequestSeen
 from gtdiag.interpreter.tasks import SuspendedReading, TaskReader
 from gtdiag.interpreter.threads import ThreadReader
-from gtdiag.model.stacks import ThreadStack
+from gtdiag.model.stacks import NamedHost, ThreadStack
 
 _VERSION_AT, _FREE_THREADED_AT = 8, 16
 """_Py_DebugOffsets of 3.13 and later: cookie, version, free_threaded."""
@@ -166,6 +167,9 @@ class Interpreter:
         chains = AwaitChainReader(self._objects, self._frames, self._threads)
         self._tasks = TaskReader(self._objects, self._frames, self._threads, chains)
         self._greenlets = GreenletReader(self._objects, self._frames, self._threads, runtime_address)
+        self._destinations = DestinationReader(
+            self._objects, self._frames, self._threads, self._tasks.addresses, chains, self._greenlets.stacks
+        )
         self._requests = RequestReader(
             self._objects, self._frames, self._threads, self._tasks.addresses, chains, self._greenlets.stacks
         )
@@ -248,6 +252,14 @@ class Interpreter:
             for seen in reads[0]
             if seen.key in later and replace(seen, on_main_thread=later[seen.key].on_main_thread) == later[seen.key]
         )
+
+    def read_named_hosts(self, max_seconds: float = 0.05) -> tuple[NamedHost, ...]:
+        """The hosts that waiting frames name in a DSN, a URL or a connection object.
+
+        Raises `InterpreterGoneError` when the process has ended.
+        """
+        self._begin()
+        return self._destinations.read(max_seconds)
 
     def read_module_string(self, module: str, attribute: str) -> str | None:
         """A string in an imported module, such as gunicorn's `__version__`; None where there is none."""

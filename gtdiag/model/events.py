@@ -11,7 +11,7 @@ from datetime import datetime
 
 from gtdiag.model.identity import Origin, WorkerId
 from gtdiag.model.requests import RequestInFlight
-from gtdiag.model.stacks import Connection, Frame, KernelWait, SuspendedCode, ThreadStack
+from gtdiag.model.stacks import Connection, Frame, KernelWait, NamedHost, SuspendedCode, ThreadStack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,6 +334,13 @@ class RequestSample(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostSample(Event):
+    """The hosts that the waiting frames of a worker (or of the master, with `worker` None) name."""
+
+    hosts: tuple[NamedHost, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SocketSample(Event):
     """The sockets of a worker (or of the master, with `worker` None) and their peers, and what its threads wait for."""
 
@@ -417,6 +424,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     StartupSample,
     SuspendedSample,
     RequestSample,
+    HostSample,
     SocketSample,
     HealthSample,
     CgroupSample,

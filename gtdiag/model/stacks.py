@@ -121,6 +121,19 @@ class KernelWait:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedHost:
+    """A host that a local variable of a frame names: in a DSN, a URL, or as the host of a connection object.
+
+    `function` and `file` say whose frame; `port` where it is named too. Nothing else of the DSN or URL is kept.
+    """
+
+    function: str
+    file: str
+    host: str
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """One socket of a process and its peer.
 

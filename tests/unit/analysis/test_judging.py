@@ -44,6 +44,7 @@ NO_COLUMN: dict[type[events.Event], str] = {
     events.StartupSample: "tells where the time of a start-up went, not the fate",
     events.RequestSample: "tells the request, not the fate",
     events.SocketSample: "tells the call, not the fate",
+    events.HostSample: "tells the peer's name, not the fate",
     events.CpuSample: "tells why, not the fate",
 }
 

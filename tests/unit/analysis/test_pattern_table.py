@@ -29,6 +29,7 @@ COLUMNS: dict[str, set[type[events.Event]]] = {
 }
 NO_COLUMN: dict[type[events.Event], str] = {
     events.ObservationStarted: "frames the observation",
+    events.HostSample: "tells the peer's name, not a pattern",
     events.HealthSample: "tells how the server answers, not what its workers do",
     events.ObservationEnded: "frames the observation",
     events.CollectionGap: "is passed on as it is",
