@@ -392,6 +392,9 @@ def describe(frame: Any) -> list[Any]:
 
 
 def main() -> None:
+    # Several libraries import it: at the same moment, in threads, one of them could meet it half imported.
+    import certifi  # noqa: F401
+
     threads = {name: threading.Thread(target=call, daemon=True) for name, call in THREADS.items()}
     for thread in threads.values():
         thread.start()

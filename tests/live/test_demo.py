@@ -36,7 +36,13 @@ def start_demo(mark: str, *options: str) -> subprocess.Popen[str]:
         cwd=REPOSITORY,
         env={**os.environ, "DEMO_TEST": mark},
         start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
+
+
+def heed_interrupts() -> None:
+    """What a shell starts in the background ignores Ctrl-C, and so does all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def processes_of_the_demo(mark: str) -> list[str]:
