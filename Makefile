@@ -9,8 +9,8 @@ CANDIDATES := python3.13 python3.12 python3.11 python3 python3.14 python3.10
 PYTHON ?= $(shell for python in $(CANDIDATES); do \
 	if $$python -c '$(REQUIRED)' >/dev/null 2>&1; then echo $$python; break; fi; done)
 
-# Most tests wait for a time-out: four of them side by side keep two cores no more than busy.
-PYTEST_OPTIONS ?= -n 4 --dist loadgroup
+# Most tests wait for a time-out: three of them side by side keep two cores no more than busy.
+PYTEST_OPTIONS ?= -n 3 --dist loadgroup
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
