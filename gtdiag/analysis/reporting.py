@@ -133,6 +133,7 @@ def _worker_of(judgement: Judgement, last_at: datetime | None) -> Worker:
         blocked=judgement.blocked,
         startup_steps=life.startup.conclude(life.booted_at, life.ready_at or life.ended_at or last_at),
         requests=life.requests.requests(),
+        replica=life.stream or None,
     )
 
 
@@ -154,6 +155,7 @@ def _incident_of(judgement: Judgement) -> Incident:
         request=life.leading_request(),
         memory=judgement.memory,
         evidence=judgement.evidence,
+        replica=life.stream or None,
     )
 
 
@@ -165,15 +167,15 @@ def _unowned_boot_failures(fold: Fold, judgements: list[Judgement]) -> list[Inci
     for failure in fold.observation.unowned_boot_failures:
         if failure.master is None and failure.stream in streams:
             continue  # a master without a pid that halts because of workers that are known to have failed
-        found.append(_boot_failure(failure.at, failure.reason, failure.master))
+        found.append(_boot_failure(failure.at, failure.reason, failure.master, failure.stream))
         explained.add(id(failure.master))
     for master in fold.population.masters:
         if master.halted_reason is not None and id(master) not in explained:
-            found.append(_boot_failure(master.halted_at, master.halted_reason, master))
+            found.append(_boot_failure(master.halted_at, master.halted_reason, master, master.stream))
     return found
 
 
-def _boot_failure(at: datetime | None, reason: str, master: MasterLife | None) -> Incident:
+def _boot_failure(at: datetime | None, reason: str, master: MasterLife | None, stream: str) -> Incident:
     return Incident(
         id="",
         kind=IncidentKind.BOOT_FAILURE,
@@ -185,6 +187,7 @@ def _boot_failure(at: datetime | None, reason: str, master: MasterLife | None) -
         phase=Phase.STARTUP,
         killed_by=KilledBy.NONE,
         summary=f"a worker failed to boot: {reason}",
+        replica=stream or None,
     )
 
 
@@ -243,7 +246,9 @@ def _kernel_records(fold: Fold, judgements: list[Judgement]) -> tuple[KernelOomR
 
 def _number(incidents: list[Incident]) -> tuple[Incident, ...]:
     """Incidents in the order of time, with their ids."""
-    ordered = sorted(incidents, key=lambda i: (i.at is None, i.at.timestamp() if i.at else 0.0, i.pid or 0))
+    ordered = sorted(
+        incidents, key=lambda i: (i.at is None, i.at.timestamp() if i.at else 0.0, i.replica or "", i.pid or 0)
+    )
     return tuple(replace(incident, id=f"i{number}") for number, incident in enumerate(ordered, start=1))
 
 

@@ -67,7 +67,11 @@ def _is_hang(incident: Incident) -> bool:
 
 def _in_startup(incident: Incident, report: Report) -> bool:
     """Whether a time-out hit a worker that was starting: it says so, or it is one of a loop of start-ups."""
-    loops = [p for p in report.patterns if p.kind is PatternKind.RESTART_LOOP and p.master_pid == incident.master_pid]
+    loops = [
+        p
+        for p in report.patterns
+        if p.kind is PatternKind.RESTART_LOOP and (p.replica, p.master_pid) == (incident.replica, incident.master_pid)
+    ]
     if incident.phase is Phase.SERVING:
         return False
     return incident.phase is Phase.STARTUP or any(incident.pid in loop.pids for loop in loops)
@@ -92,7 +96,8 @@ def _startup_end(worker: Worker, report: Report) -> StartupEnd:
     own = [
         i
         for i in report.incidents
-        if (i.pid, i.ordinal, i.master_pid) == (worker.pid, worker.ordinal, worker.master_pid)
+        if (i.replica, i.pid, i.ordinal, i.master_pid)
+        == (worker.replica, worker.pid, worker.ordinal, worker.master_pid)
     ]
     if any(_is_hang(i) and i.resolved_at is not None for i in own):
         return StartupEnd.LATE

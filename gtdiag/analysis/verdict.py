@@ -158,7 +158,7 @@ def _since_boot(pattern: Pattern, workers: Sequence[Worker], facts: GunicornFact
     ages_s = [
         worker.heartbeat_age_s
         for worker in workers
-        if worker.pid in pattern.pids and worker.end is WorkerEnd.RUNNING and worker.heartbeat_age_s is not None
+        if _is_member(worker, pattern) and worker.end is WorkerEnd.RUNNING and worker.heartbeat_age_s is not None
     ]
     if not ages_s:
         return ""
@@ -180,11 +180,16 @@ def _kills_before_first_heartbeat(facts: GunicornFacts) -> bool:
 
 def _blame_of(incidents: Sequence[Incident], workers: Sequence[Worker], pattern: Pattern) -> Blocked | None:
     """The best-proven blame among a pattern's workers."""
-    members = [i.blocked for i in incidents if i.pid in pattern.pids] + [
-        w.blocked for w in workers if w.pid in pattern.pids
+    members = [i.blocked for i in incidents if _is_member(i, pattern)] + [
+        w.blocked for w in workers if _is_member(w, pattern)
     ]
     blames = [blocked for blocked in members if blocked is not None and blocked.category is pattern.category]
     return min(blames, key=lambda b: (_ORDER.index(b.confidence), -(b.seconds or 0.0)), default=None)
+
+
+def _is_member(one: Worker | Incident, pattern: Pattern) -> bool:
+    """Whether a pattern is about it; in containers, every replica has the same pids."""
+    return one.replica == pattern.replica and one.pid in pattern.pids
 
 
 def _incident_sentences(incidents: Sequence[Incident]) -> list[str]:
@@ -272,7 +277,7 @@ def _lacks_blame(incident: Incident) -> bool:
 
 
 def _all_by_gunicorn(incidents: Sequence[Incident], pattern: Pattern) -> bool:
-    return all(i.killed_by is KilledBy.GUNICORN for i in incidents if i.pid in pattern.pids)
+    return all(i.killed_by is KilledBy.GUNICORN for i in incidents if _is_member(i, pattern))
 
 
 def _confidence(incidents: Sequence[Incident], patterns: Sequence[Pattern]) -> Confidence:

@@ -24,10 +24,24 @@ class Origin:
     """Where an event was seen: a line of a log file, or a collector.
 
     `source`: "log" or a collector's name ("heartbeat", "process", "stack", "suspended", "socket", "cgroup", "master").
-    `stream`: what keeps replicas in one file apart: the compose service, pod or container named in the line prefix.
+    `stream`: the replica, by its name, where there are several: what the line's carrier calls it (compose service, pod,
+    host and unit), after the name of its `LogSource` where the files are of several. Masters and workers of different
+    streams are never the same, whatever their pids: in a container, every master is pid 1 or 7.
     """
 
     source: str
     file: str | None = None
     line: int | None = None
     stream: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSource:
+    """One log of one gunicorn: a file and its rotations, the oldest first; or standard input ("-").
+
+    `replica`: what a report calls the gunicorn that wrote it, "" where there is only one source. Sources of the same
+    replica (its error log and its standard error) are one gunicorn's. Events of a source name it in `Origin.stream`.
+    """
+
+    replica: str
+    files: tuple[str, ...]

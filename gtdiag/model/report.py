@@ -267,6 +267,8 @@ class Worker:
     """Where the time of its start-up went, in order; empty where that was not seen."""
     requests: tuple[Request, ...] = ()
     """Everything it was handling when it was last looked at, the longest first."""
+    replica: str | None = None
+    """The replica that it belongs to, where logs name or tell apart several (host, pod, container, unit, file)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +289,7 @@ class Incident:
     request: Request | None = None
     memory: Memory | None = None
     evidence: tuple[str, ...] = ()
+    replica: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +309,7 @@ class Pattern:
     evidence: tuple[str, ...] = ()
     coroutine: str | None = None
     """The `async def` that makes the synchronous call (blocking_call_in_event_loop), where it is known."""
+    replica: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,7 +366,7 @@ class GunicornFacts:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     stream: str = ""
-    """The replica the master belongs to, where one log holds several (compose service, pod)."""
+    """The replica the master belongs to: what workers, incidents and patterns call `replica`; "" where there is one."""
 
 
 @dataclass(frozen=True, slots=True)

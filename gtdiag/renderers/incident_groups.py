@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class IncidentGroup:
-    """Incidents of one kind, phase and killer, blocked in the same call; in the order they happened."""
+    """Incidents of one replica, kind, phase and killer, blocked in the same call; in the order they happened."""
 
     incidents: tuple[Incident, ...]
 
@@ -70,6 +70,7 @@ def _key(incident: Incident) -> Hashable:
         incident.kind,
         incident.phase,
         incident.killed_by,
+        incident.replica,
         incident.master_pid,
         incident.resolved_at is None,
         request,

@@ -24,6 +24,7 @@ from gtdiag.model.report import (
 )
 from gtdiag.renderers import phrases
 from gtdiag.renderers.incident_groups import IncidentGroup
+from gtdiag.renderers.layout import cut_start
 
 FRAMES_AFTER_THE_CALL = 3
 MAX_APP_FRAMES = 12
@@ -33,12 +34,15 @@ MAX_EVIDENCE_LINES = 6
 MAX_REQUESTS = 10
 """What a person reads; the JSON has all of it, and each format says how much it leaves out."""
 
-WORKER_COLUMNS = ("PID", "NO", "PHASE", "END", "BOOTED", "START-UP", "HEARTBEAT", "MEMORY", "BLOCKED IN")
+WORKER_COLUMNS = ("PID", "NO", "REPLICA", "PHASE", "END", "BOOTED", "START-UP", "HEARTBEAT", "MEMORY", "BLOCKED IN")
 
 _KINDS_THAT_NAME_THE_PHASE = frozenset({IncidentKind.STARTUP_HANG, IncidentKind.BOOT_FAILURE, IncidentKind.MASTER_HANG})
 
 _KINDS_WITH_A_CALL = frozenset({IncidentKind.WORKER_TIMEOUT, IncidentKind.STARTUP_HANG, IncidentKind.MASTER_HANG})
 """Of these it matters what they were blocked in, and who ended them, also where that is not known or nobody."""
+
+_REPLICA_COLUMNS = 28
+"""Of a replica's name in the table of workers; its end tells pods apart."""
 
 _SOURCES = {"live": "watched live", "log": "from logs", "recording": "from a recording"}
 
@@ -57,6 +61,7 @@ class GroupContext:
     """Whether a group must say its master, and its dates, to be told from the others."""
 
     several_masters: bool
+    several_replicas: bool
     several_days: bool
 
 
@@ -64,7 +69,18 @@ def context_of(report: Report) -> GroupContext:
     """Return what all groups of the report have to be told apart by."""
     return GroupContext(
         several_masters=len({incident.master_pid for incident in report.incidents}) > 1,
+        several_replicas=has_several_replicas(report),
         several_days=covers_several_days(report),
+    )
+
+
+def has_several_replicas(report: Report) -> bool:
+    """Whether the report is about servers that must be told apart by more than their pids."""
+    if not report.workers:
+        return len({incident.replica for incident in report.incidents}) > 1
+    first = report.workers[0].replica
+    return any(worker.replica != first for worker in report.workers) or any(
+        incident.replica != first for incident in report.incidents
     )
 
 
@@ -92,6 +108,8 @@ def say_who_and_when(group: IncidentGroup, about: GroupContext) -> list[Fact]:
     facts = [Fact("worker" if len(group.pids) == 1 else "workers", f"pid {pids}" if pids else "")]
     if first.master_pid is not None and (about.several_masters or first.kind is IncidentKind.MASTER_HANG):
         facts.append(Fact("master", f"pid {first.master_pid}"))
+    if first.replica and about.several_replicas:
+        facts.append(Fact("replica", first.replica))
     facts.append(Fact("when", _say_when(group, about.several_days)))
     if first.killed_by is not KilledBy.NONE or first.kind in _KINDS_WITH_A_CALL:
         facts.append(Fact("killed by", phrases.KILLED_BY[first.killed_by]))
@@ -185,8 +203,9 @@ def say_stack(stack: tuple[StackFrame, ...], whole_up_to: int = 0) -> list[str]:
 
 
 def say_pattern_title(pattern: Pattern) -> str:
-    """Return "restart loop (confidence: high)"."""
-    return f"{phrases.PATTERN_TITLES[pattern.kind]} (confidence: {phrases.CONFIDENCES[pattern.confidence]})"
+    """Return "restart loop in web-1 (confidence: high)"."""
+    where = f" in {pattern.replica}" if pattern.replica else ""
+    return f"{phrases.PATTERN_TITLES[pattern.kind]}{where} (confidence: {phrases.CONFIDENCES[pattern.confidence]})"
 
 
 def say_pattern_figures(pattern: Pattern) -> str:
@@ -221,6 +240,7 @@ def say_worker(worker: Worker, report: Report) -> tuple[str, ...]:
     return (
         str(worker.pid),
         str(worker.ordinal),
+        cut_start(worker.replica or "", _REPLICA_COLUMNS) if has_several_replicas(report) else "",
         phrases.PHASES[worker.phase] if worker.phase is not Phase.EXITED else "",
         phrases.say_end(worker) if worker.end is not WorkerEnd.RUNNING else "",
         say_booted(worker.booted_at, unknown=""),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from gtdiag.analysis.judging import Judge, Judgement
 from gtdiag.analysis.patterns.blocking_call_in_event_loop import match_blocking_call_in_event_loop
@@ -54,10 +55,12 @@ _MATCHERS: tuple[Callable[[MasterGroup], list[Pattern]], ...] = (
 
 def find_patterns(judgements: Sequence[Judgement], judge: Judge) -> tuple[Pattern, ...]:
     """All patterns of an observation, the ones that say most first."""
-    by_master: dict[int, list[Judgement]] = defaultdict(list)
+    by_master: dict[tuple[str, int], list[Judgement]] = defaultdict(list)
     for judgement in judgements:
-        by_master[id(judgement.life.master)].append(judgement)
+        by_master[(judgement.life.stream, id(judgement.life.master))].append(judgement)
     groups = [MasterGroup(tuple(members), members[0].life.master, judge) for members in by_master.values()]
-    found = [pattern for group in groups for match in _MATCHERS for pattern in match(group)]
+    found = [
+        replace(pattern, replica=group.replica) for group in groups for match in _MATCHERS for pattern in match(group)
+    ]
     order = list(PatternKind)
-    return tuple(sorted(found, key=lambda pattern: (order.index(pattern.kind), pattern.master_pid or 0)))
+    return tuple(sorted(found, key=lambda one: (order.index(one.kind), one.replica or "", one.master_pid or 0)))

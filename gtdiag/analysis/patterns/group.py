@@ -24,6 +24,11 @@ class MasterGroup:
         """The master's pid, where it is known."""
         return self.master.pid if self.master is not None else None
 
+    @property
+    def replica(self) -> str | None:
+        """The replica of the master and its workers, where logs tell replicas apart."""
+        return self.judgements[0].life.stream or None
+
     def workers_at_once(self) -> int:
         """How many workers the master runs: its setting, else the most that were seen at the same time."""
         if self.master is not None and self.master.workers:

@@ -150,7 +150,7 @@ def show_workers(report: Report, groups: dict[int, str]) -> Markup | None:
     if not report.workers:
         return None
     incident_of = {
-        (incident.master_pid, incident.pid, incident.ordinal): groups[index]
+        (incident.replica, incident.master_pid, incident.pid, incident.ordinal): groups[index]
         for index, incident in reversed(list(enumerate(report.incidents)))
         if index in groups
     }
@@ -160,7 +160,7 @@ def show_workers(report: Report, groups: dict[int, str]) -> Markup | None:
     rows = []
     for index in listed:
         worker = report.workers[index]
-        anchor = incident_of.get((worker.master_pid, worker.pid, worker.ordinal))
+        anchor = incident_of.get((worker.replica, worker.master_pid, worker.pid, worker.ordinal))
         texts: list[Child] = [cells[index][i] for i in used]
         if anchor is not None:
             texts[0] = element("a", cells[index][used[0]], href=f"#{anchor}")

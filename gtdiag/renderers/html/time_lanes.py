@@ -10,6 +10,9 @@ from datetime import datetime, timedelta
 from gtdiag.model.report import Blocked, Incident, IncidentKind, KilledBy, Period, Phase, Report, Worker, WorkerEnd
 from gtdiag.renderers.report_words import needs_attention
 
+_Key = tuple[str | None, int | None, int | None, int | None]
+"""Of a worker, and of its incidents: replica, master, pid, ordinal."""
+
 MAX_LANES = 40
 MAX_BARS = 600
 """What can be told apart on a screen, and about 1 KB of page each. The page says how many it leaves out."""
@@ -119,7 +122,9 @@ def lay_out(report: Report) -> TimeLine | None:
     return TimeLine(
         start=start,
         end=end,
-        lanes=tuple(sorted(shown, key=lambda lane: (lane.master_pid or 0, lane.bars[0].start, lane.bars[0].index))),
+        lanes=tuple(
+            sorted(shown, key=lambda lane: (*_owner(lane.bars[0].worker), lane.bars[0].start, lane.bars[0].index))
+        ),
         loose_marks=tuple(_loose_marks(report)),
         left_out=len(dated) - drawn,
         without_time=len(report.workers) - len(dated),
@@ -127,14 +132,16 @@ def lay_out(report: Report) -> TimeLine | None:
     )
 
 
-def _key(one: Worker | Incident) -> tuple[int | None, int | None, int | None]:
-    return (one.master_pid, one.pid, one.ordinal)
+def _owner(worker: Worker) -> tuple[str, int]:
+    return (worker.replica or "", worker.master_pid or 0)
 
 
-def _incidents_by_worker(
-    report: Report,
-) -> dict[tuple[int | None, int | None, int | None], list[tuple[int, Incident]]]:
-    found: dict[tuple[int | None, int | None, int | None], list[tuple[int, Incident]]] = {}
+def _key(one: Worker | Incident) -> _Key:
+    return (one.replica, one.master_pid, one.pid, one.ordinal)
+
+
+def _incidents_by_worker(report: Report) -> dict[_Key, list[tuple[int, Incident]]]:
+    found: dict[_Key, list[tuple[int, Incident]]] = {}
     for index, incident in enumerate(report.incidents):
         if incident.pid is not None:
             found.setdefault(_key(incident), []).append((index, incident))
@@ -294,7 +301,7 @@ def _pack(bars: Iterable[Bar]) -> list[Lane]:
         free = [
             lane
             for lane in lanes
-            if lane[-1].worker.master_pid == bar.worker.master_pid
+            if _owner(lane[-1].worker) == _owner(bar.worker)
             and not lane[-1].goes_on
             and lane[-1].end <= bar.start + STAMP
         ]
