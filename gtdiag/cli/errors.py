@@ -60,10 +60,15 @@ def say_error(message: str, hint: str, stderr: TextIO) -> None:
 
 def drop_standard_output() -> None:
     """Send what is still to be written nowhere, so that the interpreter's last flush does not fail on a closed pipe."""
-    # Suppressed: standard output is no file descriptor (a test's buffer) or closed already.
+    drop_output(sys.stdout)
+
+
+def drop_output(stream: TextIO) -> None:
+    """The same for any stream whose reader went away."""
+    # Suppressed: the stream is no file descriptor (a test's buffer) or closed already.
     with contextlib.suppress(OSError, ValueError, AttributeError):
         descriptor = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(descriptor, sys.stdout.fileno())
+        os.dup2(descriptor, stream.fileno())
         os.close(descriptor)
 
 

@@ -17,7 +17,8 @@ from gtdiag.renderers.json_report import SCHEMA_FILES, read_schema
     type=click.Choice(list(SCHEMA_FILES)),
     default="report",
     show_default=True,
-    help="Of which document: the report of watch, snapshot and analyze, or what ps, doctor or compare prints.",
+    help="Of which document: the report of watch, snapshot and analyze, what ps, doctor or compare prints, or one line "
+    "of watch --json-events (event).",
 )
 def schema(document: str) -> ExitCode:
     """Print the JSON Schema (draft 2020-12) of what gtdiag writes as JSON.

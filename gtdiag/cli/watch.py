@@ -59,7 +59,8 @@ Exit codes: 0 nothing found, 1 incidents or patterns found, 2 wrong usage or no 
 @option(
     "--json-events",
     is_flag=True,
-    help="Write each event as a JSON line as it happens: to standard error, or with -o to standard output.",
+    help="Write each event, and each incident, as a JSON line as it happens: to standard error, or with -o to standard "
+    "output.",
 )
 @report_options
 def watch(

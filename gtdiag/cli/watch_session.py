@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
-from gtdiag.analysis import Analysis
-from gtdiag.cli.errors import drop_standard_output
+from gtdiag.analysis import Analysis, IncidentNews
 from gtdiag.cli.observation import Observation, conclude
 from gtdiag.cli.output_file import check_file
 from gtdiag.cli.report_options import ReportOptions
@@ -21,7 +20,8 @@ from gtdiag.cli.terminal import can_draw
 from gtdiag.cli.watch_views import JsonLines, LiveWindow, PlainLines, WatchView
 from gtdiag.collectors.live import LiveCollector
 from gtdiag.errors import ExitCode, GtdiagError, RecordingError
-from gtdiag.model.events import CollectionGap, Event, ObservationStarted
+from gtdiag.model.events import CollectionGap, Event, ObservationEnded, ObservationStarted
+from gtdiag.model.report import Report
 from gtdiag.recording.writer import RecordingWriter
 from gtdiag.renderers.redaction import redact_text
 from gtdiag.renderers.report_strings import map_strings
@@ -152,6 +152,7 @@ class WatchSession:
         self._view = view
         self._recorder = recorder
         self._analysis = Analysis(plan.rules, keep_stacks=plan.keep_stacks)
+        self._news = IncidentNews()
         self._stopping = False
         self._next_report_s = 0.0
 
@@ -173,7 +174,10 @@ class WatchSession:
             if not collected:
                 raise
             error = collector_error
-        return Observation(self._analysis.report(), error, self._analysis.stacks())
+        report = self._analysis.report()
+        with self._heeding_readers():
+            self._tell_news(report, final=True)
+        return Observation(report, error, self._analysis.stacks())
 
     def stop_by_user(self) -> None:
         """End the watch with the report; called by the signal handler, so it only sets flags."""
@@ -188,21 +192,34 @@ class WatchSession:
 
     def _take(self, event: Event) -> None:
         self._analysis.add(event)
-        try:
+        with self._heeding_readers():
+            if isinstance(event, ObservationEnded):  # the last event stays the last line
+                self._tell_news(self._analysis.report(), final=True)
             self._view.show_event(event)
-        except BrokenPipeError:  # nobody reads the events any more (`--json-events -o FILE | head`)
-            drop_standard_output()
-            self._stop("interrupted")
         now_s = time.monotonic()
         if now_s < self._next_report_s:
             return
         report = self._analysis.report()
-        self._view.show_report(report)
+        with self._heeding_readers():
+            self._view.show_report(report)
+            self._tell_news(report)
         wanted = self._plan.until_incident
         if wanted is not None and len(report.incidents) >= wanted:
             self._stop("until_incident")
         took_s = time.monotonic() - now_s
         self._next_report_s = now_s + max(REPORT_EVERY_S, PAUSE_PER_REPORT * took_s)
+
+    def _tell_news(self, report: Report, *, final: bool = False) -> None:
+        for notice in self._news.read(report, final=final):
+            self._view.show_incident(notice)
+
+    @contextmanager
+    def _heeding_readers(self) -> Iterator[None]:
+        """When nobody reads the events any more (`--json-events -o FILE | head`), the watch ends with its report."""
+        try:
+            yield
+        except BrokenPipeError:
+            self._stop("interrupted")
 
 
 @contextmanager

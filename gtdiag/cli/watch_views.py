@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, TextIO
 
+from gtdiag.cli.errors import drop_output
 from gtdiag.cli.terminal import is_ascii_only, wants_colour
 from gtdiag.model.events import Event
-from gtdiag.model.report import IncidentKind, Report
+from gtdiag.model.incident_notice import IncidentNotice
+from gtdiag.model.report import Report
 from gtdiag.renderers.event_lines import render_blocked_line, render_event_line, render_incident_line
 from gtdiag.renderers.redaction import redact_text
 from gtdiag.renderers.report_strings import map_strings
 
 KEPT_LINES = 50
+REMEMBERED = 10_000
+"""From so many remembered lines on, those of workers that the report has forgotten are forgotten, too."""
 REFRESH_PER_S = 1
 """Drawn by rich's own thread, so that the view follows the window between two looks; each time costs some ms."""
 FIRST_WORDS_AFTER_S = 1.0
 """A worker of a healthy server is now and then in some call at the moment it is looked at; that is no news."""
-
-
-_UNSAID = frozenset({IncidentKind.STARTUP_HANG, IncidentKind.MASTER_HANG})
-"""Hangs that gunicorn never mentions: nothing happens, and that is the incident."""
 
 
 class WatchView(Protocol):
@@ -34,12 +34,18 @@ class WatchView(Protocol):
     def show_report(self, report: Report) -> None:
         """Take notice of what is known by now."""
 
+    def show_incident(self, notice: IncidentNotice) -> None:
+        """Take notice of an incident, or of what has become known of it."""
+
     def close(self) -> None:
         """Stop showing, and leave the terminal as it was."""
 
 
 class JsonLines:
-    """Each event as one JSON line, in the recording's own encoding."""
+    """Each event as one JSON line, in the recording's own encoding, and each incident as one more.
+
+    Raises BrokenPipeError when nobody reads them any more.
+    """
 
     def __init__(self, stream: TextIO, *, redact: bool) -> None:
         self._stream = stream
@@ -51,11 +57,27 @@ class JsonLines:
 
         if self._redact:
             event = map_strings(event, lambda _place, text: redact_text(text))
-        self._stream.write(json.dumps(encode_event(event), separators=(",", ":")) + "\n")
-        self._stream.flush()
+        self._write(encode_event(event))
 
     def show_report(self, report: Report) -> None:
         """Nothing: the report comes at the end."""
+
+    def show_incident(self, notice: IncidentNotice) -> None:
+        """Write it."""
+        from gtdiag.renderers.incident_json import to_incident_json
+
+        if self._redact:
+            notice = map_strings(notice, lambda _place, text: redact_text(text))
+        self._write(to_incident_json(notice))
+
+    def _write(self, value: Mapping[str, object]) -> None:
+        try:
+            # One write and one flush for a line: a reader never waits for the rest of one.
+            self._stream.write(json.dumps(value, separators=(",", ":")) + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            drop_output(self._stream)  # this one alone: the report still has its own reader
+            raise
 
     def close(self) -> None:
         """Nothing to close."""
@@ -69,7 +91,6 @@ class EventLog:
         self._ascii = ascii_only
         self._redact = redact
         self._said: set[tuple[int, int, str | None]] = set()
-        self._said_incidents: set[tuple[IncidentKind, int | None, int | None]] = set()
         self._latest_time = "--:--:--"
         self._latest_words: dict[int, str] = {}
 
@@ -89,13 +110,8 @@ class EventLog:
             self._latest_words[about] = words
 
     def show_report(self, report: Report) -> None:
-        """Write what has become known: the call a worker is blocked in, and incidents that no event speaks of."""
-        for incident in report.incidents:
-            if incident.kind in _UNSAID and (incident.kind, incident.pid, incident.ordinal) not in self._said_incidents:
-                self._said_incidents.add((incident.kind, incident.pid, incident.ordinal))
-                self._write_line(
-                    render_incident_line(incident, self._latest_time, ascii=self._ascii, redact=self._redact)
-                )
+        """Write what has become known: the call a worker is blocked in."""
+        self._forget_the_gone(report)
         for worker in report.workers:
             blocked = worker.blocked
             if blocked is None or (blocked.seconds or 0.0) < FIRST_WORDS_AFTER_S:
@@ -104,6 +120,18 @@ class EventLog:
             if key not in self._said:
                 self._said.add(key)
                 self._write_line(render_blocked_line(worker, self._latest_time, ascii=self._ascii, redact=self._redact))
+
+    def _forget_the_gone(self, report: Report) -> None:
+        if len(self._said) <= REMEMBERED and len(self._latest_words) <= REMEMBERED:
+            return
+        known = {(worker.pid, worker.ordinal) for worker in report.workers}
+        pids = {pid for pid, _ordinal in known}
+        self._said = {said for said in self._said if said[:2] in known}
+        self._latest_words = {pid: words for pid, words in self._latest_words.items() if pid in pids}
+
+    def show_incident(self, notice: IncidentNotice) -> None:
+        """Write the incident's line."""
+        self._write_line(render_incident_line(notice, ascii=self._ascii, redact=self._redact))
 
 
 class PlainLines:
@@ -120,6 +148,10 @@ class PlainLines:
     def show_report(self, report: Report) -> None:
         """Write what has become known."""
         self._log.show_report(report)
+
+    def show_incident(self, notice: IncidentNotice) -> None:
+        """Write its line."""
+        self._log.show_incident(notice)
 
     def close(self) -> None:
         """Nothing to close."""
@@ -159,6 +191,10 @@ class LiveWindow:
             shown = self._redact_report(shown)
         self._log.show_report(shown)
         self._screen.report = shown
+
+    def show_incident(self, notice: IncidentNotice) -> None:
+        """Add its line to the latest events."""
+        self._log.show_incident(notice)
 
     def say_stopping(self) -> None:
         """Show that the watch ends."""

@@ -26,7 +26,8 @@ from gtdiag.model.events import (
     WorkerSignalled,
     WorkerTimedOut,
 )
-from gtdiag.model.report import Incident, Worker
+from gtdiag.model.incident_notice import IncidentNotice
+from gtdiag.model.report import Worker
 from gtdiag.renderers import phrases
 from gtdiag.renderers.escaping import escape_text
 from gtdiag.renderers.redaction import redact_text
@@ -70,10 +71,25 @@ def render_blocked_line(worker: Worker, at: str, *, ascii: bool = False, redact:
     return escape_text(f"{at} {words}", ascii_only=ascii)
 
 
-def render_incident_line(incident: Incident, at: str, *, ascii: bool = False, redact: bool = True) -> str:
-    """Return the line that says that an incident has become known; `at` is the time of day of that."""
-    words = redact_text(incident.summary) if redact else incident.summary
-    return escape_text(f"{at} {words}", ascii_only=ascii)
+def render_incident_line(notice: IncidentNotice, *, ascii: bool = False, redact: bool = True) -> str:
+    """Return the line that tells of an incident: "15:06:37 INCIDENT worker_timeout: worker 7 timed out ...".
+
+    The time is that at which it became known.
+    """
+    incident = notice.incident
+    words = f"INCIDENT {incident.kind.value}"
+    if incident.resolved_at is not None:
+        words += ", over"
+    elif notice.revision > 1:
+        words += ", known better"
+    words += f": {incident.summary}"
+    if incident.resolved_at is not None:
+        words += f"; it went on by itself at {phrases.say_time(incident.resolved_at)}"
+    if incident.blocked is not None:
+        words += f"; confidence {incident.blocked.confidence.value}"
+    if redact:
+        words = redact_text(words)
+    return escape_text(f"{phrases.say_time(notice.at, unknown='--:--:--')} {words}", ascii_only=ascii)
 
 
 def _describe(event: Event) -> str | None:

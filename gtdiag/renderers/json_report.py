@@ -21,6 +21,7 @@ SCHEMA_FILES = {
     "ps": "ps.schema.json",
     "doctor": "doctor.schema.json",
     "compare": "compare.schema.json",
+    "event": "event.schema.json",
 }
 
 
@@ -31,7 +32,7 @@ def render_json(report: Report) -> str:
 
 
 def read_schema(name: str = "report") -> str:
-    """Return the published JSON Schema of a document ("report", "ps", "doctor", "compare") as text."""
+    """Return the published JSON Schema of a document ("report", "ps", "doctor", "compare", "event") as text."""
     return (
         resources.files("gtdiag.renderers").joinpath("schema").joinpath(SCHEMA_FILES[name]).read_text(encoding="utf-8")
     )

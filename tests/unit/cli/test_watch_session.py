@@ -6,12 +6,13 @@ import io
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
-from gtdiag.analysis import Analysis
+from gtdiag.analysis import Analysis, IncidentNews
 from gtdiag.cli import watch_session
 from gtdiag.cli.watch_session import WatchPlan, WatchSession
 from gtdiag.cli.watch_views import EventLog, JsonLines, PlainLines
@@ -26,6 +27,7 @@ from gtdiag.model.events import (
     WorkerTimedOut,
 )
 from gtdiag.model.identity import Origin, WorkerId
+from gtdiag.model.incident_notice import IncidentNotice
 from gtdiag.model.report import Report
 from gtdiag.recording.reader import read_recording
 from gtdiag.recording.writer import RecordingWriter
@@ -74,6 +76,9 @@ class Silent:
         pass
 
     def show_report(self, report: Report) -> None:
+        pass
+
+    def show_incident(self, notice: IncidentNotice) -> None:
         pass
 
     def close(self) -> None:
@@ -204,11 +209,44 @@ def test_plain_lines() -> None:
         "15:06:03 worker 7 booted",
         "15:06:34 worker 7 TIMED OUT: gunicorn saw no heartbeat and aborts it",
     ]
-    told = [(words[2], words[3:5]) for words in (line.split() for line in lines[4:])]
-    assert [pid for pid, words in told if words == ["is", "blocked"]] == ["101", "102", "103", "104"], "each once"
-    hangs = [line for line in lines[4:] if "is blocked in" not in line or "time-out" in line]
-    assert len(hangs) == 4, "gunicorn says nothing of a hang in start-up, so the view does, once"
+    assert [line.split()[1:5] for line in lines[4:]] == [
+        ["worker", str(pid), "is", "blocked"] for pid in (101, 102, 103, 104)
+    ], "each once"
     assert "15:06:34 worker 101 is blocked in verify_database_migrations" in stream.getvalue()
+
+
+def test_each_incident_is_told_with_its_sentence_and_how_sure_it_is() -> None:
+    report = sample_reports.silent_hang()
+    stream = io.StringIO()
+    view = PlainLines(stream, redact=True)
+    for notice in IncidentNews().read(report, final=True):
+        view.show_incident(notice)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == len(report.incidents)
+    assert f" INCIDENT startup_hang: {report.incidents[0].summary}; " in lines[0]
+    assert lines[0].endswith("; confidence high")
+
+
+def test_an_incident_is_one_more_json_line() -> None:
+    stream = io.StringIO()
+    WatchSession(plan(), Script([*BEFORE, TIMED_OUT]), JsonLines(stream, redact=True), None).run()
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    [incident] = [line for line in lines if line["event"] == "Incident"]
+    assert (incident["kind"], incident["pid"], incident["revision"]) == ("worker_timeout", 7, 1)
+    assert incident["summary"].startswith("worker 7 timed out after 30 s")
+    assert incident["category"] is incident["call"] is incident["peer"] is incident["confidence"] is None
+
+
+def test_secrets_in_incidents_are_masked() -> None:
+    report = sample_reports.silent_hang()
+    secret = replace(report.incidents[0], summary="blocked in postgresql://app:hunter2@db/orders")
+    for redact in (True, False):
+        json_stream, plain_stream = io.StringIO(), io.StringIO()
+        notice = IncidentNotice(at(0), secret)
+        JsonLines(json_stream, redact=redact).show_incident(notice)
+        PlainLines(plain_stream, redact=redact).show_incident(notice)
+        assert ("hunter2" in json_stream.getvalue()) is not redact
+        assert ("hunter2" in plain_stream.getvalue()) is not redact
 
 
 def test_what_the_log_says_again_is_said_once() -> None:
