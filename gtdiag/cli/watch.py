@@ -54,7 +54,12 @@ Exit codes: 0 nothing found, 1 incidents or patterns found, 2 wrong usage or no 
     help="Ask this URL of the server once a second and report answers and latency. Requests are made only with this "
     "option, and only to this URL.",
 )
-@option("--record", metavar="FILE", help="Write what is seen to FILE as it happens; gtdiag analyze FILE reads it.")
+@option(
+    "--record",
+    metavar="FILE",
+    help="Write what is seen to FILE as it happens; gtdiag analyze FILE reads it. Compressed where FILE ends in .gz or "
+    ".zst (docs/recordings.md).",
+)
 @option("--no-live", is_flag=True, help="Plain lines instead of the live view, as when standard output is no terminal.")
 @option(
     "--json-events",
@@ -86,7 +91,7 @@ def watch(
     \b
     Examples:
       gtdiag watch
-      gtdiag watch 1234 --for 2m --record incident.jsonl
+      gtdiag watch 1234 --for 2m --record incident.jsonl.gz
       gtdiag watch 1234 --rules gtdiag-rules.toml
       gtdiag watch 1234 --for 1m --health http://127.0.0.1:8000/healthz
       gtdiag watch 1234 --until-incident --format json -o report.json

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from gtdiag.analysis import Analysis, IncidentNews
 from gtdiag.cli.observation import Observation, conclude
 from gtdiag.cli.output_file import check_file
 from gtdiag.cli.report_options import ReportOptions
+from gtdiag.cli.see_again import say_how_to_see_again
 from gtdiag.cli.terminal import can_draw
 from gtdiag.cli.watch_views import JsonLines, LiveWindow, PlainLines, WatchView
 from gtdiag.collectors.live import LiveCollector
@@ -71,10 +72,34 @@ def run_watch(plan: WatchPlan, options: ReportOptions) -> ExitCode:
     recorder = _open_recording(plan.record, redact=options.redact) if plan.record is not None else None
     try:
         observation = _observe(plan, options, collector, recorder)
+    except KeyboardInterrupt:
+        _finish(recorder)
+        _say_how_to_see_again(plan, options)
+        raise
+    except BaseException:
+        _finish(recorder)
+        raise
+    not_finished = _finish(recorder)
+    try:
+        return conclude(replace(observation, error=observation.error or not_finished), options)
     finally:
+        _say_how_to_see_again(plan, options)
+
+
+def _finish(recorder: RecordingFile | None) -> RecordingError | None:
+    """Finish the recording; a disk that is full only now is no reason to keep the report back."""
+    try:
         if recorder is not None:
             recorder.close()
-    return conclude(observation, options)
+    except RecordingError as error:
+        return error
+    return None
+
+
+def _say_how_to_see_again(plan: WatchPlan, options: ReportOptions) -> None:
+    if plan.record is None or (plan.json_events and options.output in (None, "-")):
+        return  # standard error holds the events then, and a program reads it
+    say_how_to_see_again(plan.record, sys.stderr, rules=options.rules, redact=options.redact)
 
 
 class RecordingFile(Protocol):

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
 from gtdiag.errors import RecordingError
-from gtdiag.model.events import Event
+from gtdiag.model.events import CollectionGap, Event, ObservationEnded
+from gtdiag.model.identity import Origin
 from gtdiag.recording.codec import parse_event
-from gtdiag.recording.writer import RECORDING_SCHEMA
+from gtdiag.recording.compression import DamagedError, iterate_lines, open_plain, read_head
+from gtdiag.recording.migrations import RECORDING_SCHEMA, SCHEMA_VERSION, migrate, parse_schema
 
-_SCHEMA_FAMILY = RECORDING_SCHEMA.split("/")[0]
 HEAD_BYTES = 64 * 1024
 """The header is in these first bytes of a recording."""
-_GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_WINDOW = 31
-"""zlib's number for "a gzip header, and the largest window"."""
 
 
 def is_recording(path: str) -> bool:
@@ -36,56 +31,83 @@ def is_recording(path: str) -> bool:
 
 
 def is_head_of_recording(head: bytes) -> bool:
-    """Whether these first bytes, compressed with gzip or not, are a recording's."""
+    """Whether these first bytes, compressed or not, are a recording's."""
     try:
-        if head.startswith(_GZIP_MAGIC):
-            head = zlib.decompressobj(_GZIP_WINDOW).decompress(head, HEAD_BYTES)
-        header = json.loads(head.partition(b"\n")[0])
-    except (ValueError, zlib.error):
+        header = json.loads(read_head(head, HEAD_BYTES).partition(b"\n")[0])
+    except ValueError:
         return False
-    schema = header.get("schema") if isinstance(header, dict) else None
-    return isinstance(schema, str) and schema.startswith(_SCHEMA_FAMILY + "/")
+    return isinstance(header, dict) and parse_schema(header.get("schema")) is not None
 
 
 def read_recording(path: str, source: IO[bytes] | None = None) -> Iterator[Event]:
-    """The events of a recording, in order. A last line cut short (a killed gtdiag, a full disk) is passed over.
+    """The events of a recording, in order.
 
+    Where its end is missing (gtdiag was killed, the disk was full), the last event is a `CollectionGap` that says so.
     `source`: its bytes from the first on, where it is no file to be opened; `path` is then what messages call it.
-    Raises `RecordingError` for a newer schema or a line in the middle that is damaged.
+    Raises `RecordingError` for a newer schema or a line in the middle that is damaged, after what came before it.
     """
     try:
-        with _open_lines(path, source) as file:
-            header = json.loads(file.readline(HEAD_BYTES))
-            if header["schema"] != RECORDING_SCHEMA:
-                raise RecordingError(
-                    f"{path} was recorded with {header['schema']}, this gtdiag reads {RECORDING_SCHEMA}",
-                    hint="upgrade gtdiag: pip install --upgrade gtdiag",
-                )
-            pending: bytes | None = None
-            for number, line in enumerate(file, start=2):
-                if pending is not None:
-                    yield _parse_line(pending, path, number - 1)
-                pending = line
-            if pending is not None and pending.endswith(b"\n"):
-                yield _parse_line(pending, path, 0)
-    except (EOFError, zlib.error) as error:
-        raise RecordingError(f"{path} is damaged or cut short: {error}", hint="what came before is reported") from error
+        raw: Any = Path(path).open("rb") if source is None else source  # noqa: SIM115  (the caller closes it)
+        with raw, open_plain(raw, path) as plain:
+            lines = iterate_lines(plain)
+            version = _version_of(next(lines, b""), path)
+            yield from _read_events(lines, version, path)
+    except DamagedError as error:
+        raise RecordingError(f"{path} is damaged: {error}", hint="what came before is reported") from error
     except OSError as error:
         raise RecordingError(f"cannot read {path}: {error.strerror or error}", hint="") from error
+
+
+def _version_of(line: bytes, path: str) -> int:
+    try:
+        header = json.loads(line)
+        version = parse_schema(header["schema"])
     except (ValueError, KeyError, TypeError) as error:
         raise RecordingError(f"{path} is not a recording of gtdiag's: {error}", hint="") from error
+    if version is None or version == 0:
+        raise RecordingError(f"{path} is not a recording of gtdiag's", hint="")
+    if version > SCHEMA_VERSION:
+        raise RecordingError(
+            f"{path} was recorded with {header['schema']}, this gtdiag reads {RECORDING_SCHEMA}",
+            hint="upgrade gtdiag: pip install --upgrade gtdiag",
+        )
+    return version
 
 
-def _open_lines(path: str, source: IO[bytes] | None) -> IO[bytes]:
-    opened: Any = Path(path).open("rb") if source is None else source  # noqa: SIM115  (the caller closes it)
-    raw = io.BufferedReader(opened)
-    compressed = raw.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
-    return cast("IO[bytes]", gzip.GzipFile(fileobj=raw) if compressed else raw)
+def _read_events(lines: Iterator[bytes], version: int, path: str) -> Iterator[Event]:
+    last: Event | None = None
+    cut = ""
+    for number, line in enumerate(lines, start=2):
+        if not line.endswith(b"\n"):
+            cut = " in the middle of a line"
+            break
+        event = _parse_line(line, version, path, number)
+        if event is not None:
+            last = event
+            yield event
+    if cut or not isinstance(last, ObservationEnded):
+        yield _missing_end(last, cut)
 
 
-def _parse_line(line: bytes, path: str, number: int) -> Event:
+def _missing_end(last: Event | None, cut: str) -> CollectionGap:
+    return CollectionGap(
+        origin=Origin("recording"),
+        at=last.at if last is not None else None,
+        seq=last.seq + 1 if last is not None else 0,
+        what="recording",
+        why=f"the recording breaks off{cut}: gtdiag was killed, or the disk was full, before the watch ended",
+        hint="what was recorded until then is reported",
+    )
+
+
+def _parse_line(line: bytes, version: int, path: str, number: int) -> Event | None:
     try:
         value = json.loads(line)
-    except ValueError as error:
-        raise RecordingError(f"{path}, line {number}: damaged ({error})", hint="") from error
-    return parse_event(value)
+        if not isinstance(value, dict):
+            raise ValueError("not an object")
+    except (ValueError, RecursionError) as error:
+        raise RecordingError(
+            f"{path}, line {number}: damaged ({error})", hint="what came before is reported"
+        ) from error
+    migrated = migrate(cast("dict[str, Any]", value), version)
+    return None if migrated is None else parse_event(migrated)
