@@ -53,6 +53,11 @@ Exit codes: 0 nothing found, 1 incidents or patterns found, 2 wrong usage,
     metavar="N",
     help="Search large logs with N processes; the report is the same.",
 )
+@option(
+    "--one-server",
+    is_flag=True,
+    help="The files are logs of one gunicorn, whatever they are called: tell no replicas apart by file.",
+)
 @report_options
 def analyze(
     files: tuple[str, ...],
@@ -60,35 +65,41 @@ def analyze(
     until: datetime | timedelta | None,
     timeout: float | None,
     jobs: int,
+    one_server: bool,
     report_options: ReportOptions,
 ) -> ExitCode:
     """Tell from saved logs, or from a recording, what gunicorn's workers hung in or died of.
 
     For postmortems and CI. FILE is a log of gunicorn 19 to 27, plain or as docker, kubectl, journald, syslog, Heroku
-    or a JSON logger wrote it, compressed or not; `-` is standard input. Several files are read as one log. A recording
-    of `gtdiag watch --record` is recognised by itself, on standard input too.
+    or a JSON logger wrote it, compressed or not; a folder, whose logs are meant, also in folders in it; a pattern in
+    quotes; or `-` for standard input. Rotations (app.log.2.gz, app.log.1, app.log-20261123) are read as one log, in
+    order; other files are told apart as replicas. A recording of `gtdiag watch --record` is recognised by itself, on
+    standard input too.
 
     \b
     Examples:
       gtdiag analyze gunicorn.log
       gtdiag analyze --since 1h --format json /var/log/gunicorn/*.log.gz
-      kubectl logs POD | gtdiag analyze -
+      gtdiag analyze /var/log/pods 'saved/**/*.txt'
+      kubectl logs --prefix -l app=web | gtdiag analyze -
       gtdiag analyze --fail-on boot_failure,restart_loop ci.log
       gtdiag analyze --rules gtdiag-rules.toml incident.jsonl
       gtdiag analyze --format junit -o gunicorn.xml ci.log
       gtdiag analyze --format speedscope -o stacks.json incident.jsonl
     """
+    from gtdiag.collectors.log_search import find_log_files
     from gtdiag.recording.reader import is_recording
 
     rules = read_rules(report_options.rules)
     standard_input = StandardInput() if "-" in files else None
-    recordings = [file for file in files if file != "-" and is_recording(file)]
+    found = [file.path for file in find_log_files(files) if not file.problem]
+    recordings = [file for file in found if file != "-" and is_recording(file)]
     if standard_input is not None and standard_input.holds_recording:
         recordings.insert(0, standard_input.NAME)
     if not recordings:
-        events = _events_of_logs(files, standard_input, since, until, timeout, jobs)
+        events = _events_of_logs(files, standard_input, since, until, timeout, jobs, one_server)
         return conclude(fold(events, rules, keep_stacks=report_options.wants_stacks), report_options)
-    if len(files) > 1:
+    if len(found) > 1:
         raise UsageError(f"{recordings[0]} is a recording; a recording is analyzed by itself", hint="give one FILE")
     if since is not None or until is not None or timeout is not None:
         raise UsageError("--since, --until and --timeout are for logs; a recording knows its times", hint="omit them")
@@ -115,6 +126,7 @@ def _events_of_logs(
     until: datetime | timedelta | None,
     timeout_s: float | None,
     jobs: int,
+    one_server: bool,
 ) -> Iterator[Event]:
     from gtdiag.collectors.log_files import collect_log_events
 
@@ -127,5 +139,6 @@ def _events_of_logs(
         until=until if isinstance(until, datetime) else None,
         timeout_s=timeout_s,
         jobs=jobs,
+        one_server=one_server,
     )
     return keep_window(events, back_since, back_until) if back_since or back_until else events

@@ -73,6 +73,12 @@ def decompress(raw: IO[bytes] | ByteSource, name: str) -> ByteSource:
     return joined
 
 
+def is_compressed(path: Path) -> bool:
+    """Whether the file's bytes are not the log's own: compressed, or UTF-16. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(_MAGIC_BYTES).startswith((_GZIP, _BZIP2, _XZ, _ZSTD, *_UTF16_MARKS))
+
+
 def _open_zstd(raw: IO[bytes], name: str) -> ByteSource:
     try:
         # The standard library has it from Python 3.14 on.

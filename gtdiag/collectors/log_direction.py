@@ -8,11 +8,12 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gtdiag.collectors.log_blocks import decode_line
 from gtdiag.parsing.line_times import parse_line_stamp
 from gtdiag.parsing.relevance import LINE_CHARACTERS, find_reach
+from gtdiag.parsing.timestamps import Stamp
 
 _SAMPLE_LINES = 400
 _KEPT_AROUND_LINES = 400
@@ -35,21 +36,26 @@ class Direction(enum.Enum):
 
 def find_direction(head: bytes, newest: datetime | None) -> Direction:
     """Judge by the stamps in the first bytes of a log."""
-    stamps: list[datetime] = []
+    stamps: list[Stamp] = []
     lines = [decode_line(line) for line in head.split(b"\n")[:_SAMPLE_LINES]]
     for line in lines:
         stamp = parse_line_stamp(line, newest=newest)
         if stamp is not None:
-            stamps.append(stamp.at)
-    falling = sum(later < earlier for earlier, later in itertools.pairwise(stamps))
-    rising = sum(later > earlier for earlier, later in itertools.pairwise(stamps))
+            stamps.append(stamp)
+    falling = sum(_is_before(later, earlier) for earlier, later in itertools.pairwise(stamps))
+    rising = sum(_is_before(earlier, later) for earlier, later in itertools.pairwise(stamps))
     upside_down = _count_upside_down(lines)
     if falling == rising == 0 and upside_down > 0:
         # All within one moment: only the tracebacks tell.
         return Direction.REVERSED
-    if falling == 0 or falling < _FALLING_PER_RISING * rising or stamps[0] <= stamps[-1]:
+    if falling == 0 or falling < _FALLING_PER_RISING * rising or not _is_before(stamps[-1], stamps[0]):
         return Direction.OLDEST_FIRST
     return Direction.REVERSED if upside_down > 0 else Direction.NEWEST_FIRST
+
+
+def _is_before(one: Stamp, other: Stamp) -> bool:
+    """Whether a time is certainly before another: one that is cut to the second is any moment in it."""
+    return one.at + timedelta(seconds=one.resolution_s) <= other.at
 
 
 def _count_upside_down(lines: list[str]) -> int:

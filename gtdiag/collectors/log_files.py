@@ -2,75 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
+import heapq
 import itertools
-import re
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import IO
 
 from gtdiag.collectors.block_search import BlockSearch, search_with
-from gtdiag.collectors.log_blocks import decode_line, read_line_blocks, scan_blocks
-from gtdiag.collectors.log_compression import ByteSource, GuardedSource, decompress, open_log, read_fully
-from gtdiag.collectors.log_direction import Direction, find_direction, read_reversed_lines
+from gtdiag.collectors.log_blocks import scan_blocks
+from gtdiag.collectors.log_direction import Direction, read_reversed_lines
+from gtdiag.collectors.log_search import STANDARD_INPUT, find_log_files
+from gtdiag.collectors.log_sources import Survey, group_logs, survey_logs
+from gtdiag.collectors.opened_log import OpenedLog, holds_gunicorn_record, open_and_look
 from gtdiag.errors import LogReadError
 from gtdiag.model.events import CollectionGap, Event, ObservationEnded, ObservationStarted
-from gtdiag.model.identity import Origin
-from gtdiag.parsing.line_times import is_gunicorn_record, parse_line_stamp
+from gtdiag.model.identity import LogSource, Origin
 from gtdiag.parsing.log_parser import LogParser
 from gtdiag.parsing.timestamps import Stamp
 from gtdiag.parsing.worker_identity import WorkerIdentities
 
-STANDARD_INPUT = "-"
-_HEAD_BYTES = 1 << 18
-_TAIL_BYTES = 1 << 16
-_SAMPLE_LINES = 200
-_MOST_BINARY_SHARE = 0.05
-_ROTATION = re.compile(r"(?:[.-]\d{1,10}|\.(?:gz|bz2|xz|zst|old))+$")
-_HOLE = re.compile(rb"\0{64,}")
-_BINARY = bytes(set(range(32)) - {7, 8, 9, 10, 12, 13, 27})
+_MOST_NAMED = 3
+"""Files without a line of gunicorn's that are named each; of more, their number is told."""
 
 _HINT_NO_GUNICORN = (
     "gtdiag reads gunicorn's error log (standard error, --error-logfile) and kernel logs; "
     "an access log alone tells nothing"
 )
-
-
-@dataclass(slots=True)
-class _Log:
-    """One file that was opened: its head was read, the rest is still to come."""
-
-    name: str
-    rest: GuardedSource
-    head: bytes
-    newest: datetime
-    order: int
-    direction: Direction = Direction.OLDEST_FIRST
-    first: Stamp | None = None
-    last: Stamp | None = None
-    sample: bytes = b""
-
-    def read_blocks(self) -> Iterator[bytes]:
-        """The whole log in blocks of lines; remembers the last bytes, whose stamps end the period."""
-        head, self.head = self.head, b""
-        for block in read_line_blocks(_JoinedBytes(head, self.rest)):
-            self.sample = block[-_TAIL_BYTES:] if len(block) >= _TAIL_BYTES else (self.sample + block)[-_TAIL_BYTES:]
-            yield block
-
-
-class _JoinedBytes:
-    def __init__(self, head: bytes, rest: ByteSource) -> None:
-        self._head = head
-        self._rest = rest
-
-    def read(self, size: int = -1, /) -> bytes:
-        if self._head:
-            data, self._head = self._head[:size], self._head[size:]
-            return data
-        return self._rest.read(size)
 
 
 def collect_log_events(
@@ -81,25 +39,27 @@ def collect_log_events(
     until: datetime | None = None,
     timeout_s: float | None = None,
     jobs: int = 1,
+    one_server: bool = False,
 ) -> Iterator[Event]:
-    """The events of saved logs: ObservationStarted, what the logs hold in order of time, ObservationEnded.
+    """The events of saved logs: ObservationStarted, what the logs hold, source by source, ObservationEnded.
 
-    `files`: paths, or "-" for standard input (`stdin`, else the process's own). Several files are read one after the
-    other, the oldest first; the parts of one rotated log belong together. `since`, `until`: aware times; events outside
-    are left out, those without a time are not. `timeout_s`: gunicorn's setting, handed on.
+    `files`: paths, folders, patterns, or "-" for standard input (`stdin`, else the process's own); their order does not
+    matter. Each log is read through its rotations, the oldest first; different logs are different replicas, told apart
+    in `Origin.stream`, unless `one_server` says that one gunicorn wrote them all. `since`, `until`: aware times; events
+    outside are left out, those without a time are not. `timeout_s`: gunicorn's setting, handed on.
     `jobs`: how many processes search the blocks of a large log; the events are the same for any number.
 
-    Raises LogReadError for a file that is missing, not readable or not text, and when no file holds a gunicorn line.
+    Raises LogReadError for a named file that is missing, not readable or not text, and when no file holds a gunicorn
+    line.
     """
-    logs = [_open(name, stdin, order) for order, name in enumerate(files)]
-    if not logs:
+    if not files:
         raise LogReadError("no log file was named", "gtdiag analyze FILE..., or '-' for standard input")
-    if all(log.first is not None for log in logs):
-        logs.sort(key=lambda log: (log.first.at if log.first is not None else log.newest, log.order))
-    seq = itertools.count()
-    starts = [log.first.at for log in logs if log.first is not None and log.direction is Direction.OLDEST_FIRST]
-    start = min(starts, default=None)
-    pending = _collect(logs, seq, since, until, search_with(jobs))
+    survey = survey_logs(find_log_files(files), stdin)
+    sources = group_logs(survey.files.values(), one_server=one_server)
+    reading = _Reading(survey, since, until, search_with(jobs))
+    ordered = [survey.files[file] for source in sources for file in source.files]
+    start = min((file.begin for file in ordered if file.begin is not None), default=None)
+    pending = reading.collect(sources)
     # A newest-first log begins where it ends; its first event tells about when.
     first_event = next(pending, None) if start is None else None
     if start is None and first_event is not None:
@@ -107,66 +67,111 @@ def collect_log_events(
     yield ObservationStarted(
         origin=Origin(source="log"),
         at=_latest(start, since),
-        seq=next(seq),
+        seq=next(reading.seq),
         kind="log",
-        files=tuple(log.name for log in logs),
+        files=tuple("standard input" if file.path == STANDARD_INPUT else file.path for file in ordered),
         timeout_s=timeout_s,
     )
     if first_event is not None:
         yield first_event
     yield from pending
-    ends = [log.last.at for log in logs if log.last is not None]
     yield ObservationEnded(
         origin=Origin(source="log"),
-        at=_earliest(max(ends, default=None), until),
-        resolution_s=max((log.last.resolution_s for log in logs if log.last is not None), default=1.0),
-        seq=next(seq),
+        at=_earliest(max((stamp.at for stamp in reading.ends), default=None), until),
+        resolution_s=max((stamp.resolution_s for stamp in reading.ends), default=1.0),
+        seq=next(reading.seq),
     )
 
 
-def _collect(
-    logs: Sequence[_Log],
-    seq: Iterator[int],
-    since: datetime | None,
-    until: datetime | None,
-    search: BlockSearch,
-) -> Iterator[Event]:
-    """The events of all logs; raises where not one of them is a log of gunicorn's."""
-    identities: dict[str, WorkerIdentities] = {}
-    useless: list[tuple[_Log, str]] = []
-    for log in logs:
-        shared = identities.setdefault(_ROTATION.sub("", log.name), WorkerIdentities())
-        found = empty = False
+@dataclass(slots=True)
+class _Reading:
+    """One pass over all sources. `ends`: the last time stamp of each file that was read."""
+
+    survey: Survey
+    since: datetime | None
+    until: datetime | None
+    search: BlockSearch
+    seq: Iterator[int] = field(default_factory=itertools.count)
+    ends: list[Stamp] = field(default_factory=list)
+    useless: list[tuple[str, str]] = field(default_factory=list)
+    """Files without a line of gunicorn's, and in words what they are."""
+
+    def collect(self, sources: Sequence[LogSource]) -> Iterator[Event]:
+        """The events of all sources; raises where not one of them is a log of gunicorn's."""
+        by_replica: dict[str, list[LogSource]] = {}
+        for source in sources:
+            by_replica.setdefault(source.replica, []).append(source)
+        for same in by_replica.values():
+            identities = WorkerIdentities()
+            if len(same) == 1:
+                yield from self._collect_source(same[0], identities, self.seq)
+            else:
+                yield from self._merge(same, identities)
+        if len(self.useless) == len(self.survey.files):
+            raise LogReadError("; ".join(f"{name} {why}" for name, why in self.useless[:10]), _HINT_NO_GUNICORN)
+        for why in (*self.survey.problems, *self._say_useless()):
+            yield CollectionGap(origin=Origin(source="log"), seq=next(self.seq), what="log", why=why)
+
+    def _merge(self, sources: Sequence[LogSource], identities: WorkerIdentities) -> Iterator[Event]:
+        """The logs of one replica as one: its error log and its standard error tell of the same workers."""
+        streams = [_with_time(self._collect_source(source, identities, itertools.count())) for source in sources]
+        for _, event in heapq.merge(*streams, key=lambda timed: timed[0]):
+            yield replace(event, seq=next(self.seq))
+
+    def _collect_source(self, source: LogSource, identities: WorkerIdentities, seq: Iterator[int]) -> Iterator[Event]:
+        for path in source.files:
+            log = self.survey.files[path].opened
+            try:
+                log = log if log is not None else open_and_look(path)
+            except LogReadError as error:
+                # It was there a moment ago; a rotation may have taken it away.
+                yield CollectionGap(origin=Origin("log", path), seq=next(seq), what="log", why=error.message)
+                continue
+            self.survey.files[path].opened = None
+            yield from self._collect_file(
+                log, LogParser(log.name, newest=log.newest, identities=identities, seq=seq, replica=source.replica), seq
+            )
+
+    def _collect_file(self, log: OpenedLog, parser: LogParser, seq: Iterator[int]) -> Iterator[Event]:
+        found, empty, in_head = False, not log.head, holds_gunicorn_record(log.head)
         newest_event: datetime | None = None
-        empty = not log.head
-        in_head = _holds_gunicorn_record(log.head)
-        for event in _parse(log, LogParser(log.name, newest=log.newest, identities=shared, seq=seq), search):
+        for event in _parse(log, parser, self.search):
             found = found or not isinstance(event, CollectionGap)
             if event.at is not None:
                 newest_event = event.at if newest_event is None else max(newest_event, event.at)
-            if not _is_outside(event.at, since, until):
+            if not _is_outside(event.at, self.since, self.until):
                 yield event
-        if log.direction is Direction.OLDEST_FIRST:
-            log.last = _find_stamp(reversed(log.sample.split(b"\n")), log.newest) or log.first
-        else:
-            log.last = log.first
+        log.note_last()
         if newest_event is not None and (log.last is None or log.last.at < newest_event):
             log.last = Stamp(newest_event, 1.0)
+        if log.last is not None:
+            self.ends.append(log.last)
         if log.rest.damage:
-            yield _gap(log, seq, f"{log.name} could be read only in part: {log.rest.damage}")
-        if not found and not in_head and not _holds_gunicorn_record(log.sample):
-            useless.append((log, "is empty" if empty else "holds not one line of gunicorn's"))
-    if len(useless) == len(logs):
-        raise LogReadError("; ".join(f"{log.name} {why}" for log, why in useless), _HINT_NO_GUNICORN)
-    for log, why in useless:
-        yield _gap(log, seq, f"{log.name} {why}")
+            why = f"{log.name} could be read only in part: {log.rest.damage}"
+            yield CollectionGap(origin=Origin("log", log.name), seq=next(seq), what="log", why=why)
+        if not found and not in_head and not log.ends_like_a_gunicorn_log():
+            self.useless.append((log.name, "is empty" if empty else "holds not one line of gunicorn's"))
+
+    def _say_useless(self) -> Iterator[str]:
+        useless = sorted(self.useless)
+        if len(useless) <= _MOST_NAMED:
+            yield from (f"{name} {why}" for name, why in useless)
+            return
+        names = ", ".join(name for name, _ in useless[:_MOST_NAMED])
+        total = len(self.survey.files)
+        yield f"{len(useless)} of {total} files hold not one line of gunicorn's: {names}, ..."
 
 
-def _gap(log: _Log, seq: Iterator[int], why: str) -> CollectionGap:
-    return CollectionGap(origin=Origin(source="log", file=log.name), seq=next(seq), what="log", why=why)
+def _with_time(events: Iterator[Event]) -> Iterator[tuple[datetime, Event]]:
+    """Each event with the newest time until then: those without one stay behind the event before them."""
+    at = datetime.min.replace(tzinfo=timezone.utc)
+    for event in events:
+        if event.at is not None and event.at > at:
+            at = event.at
+        yield at, event
 
 
-def _parse(log: _Log, parser: LogParser, search: BlockSearch) -> Iterator[Event]:
+def _parse(log: OpenedLog, parser: LogParser, search: BlockSearch) -> Iterator[Event]:
     if log.direction is Direction.OLDEST_FIRST:
         yield from scan_blocks(log.read_blocks(), parser, search)
         yield from parser.flush()
@@ -186,54 +191,6 @@ def _parse(log: _Log, parser: LogParser, search: BlockSearch) -> Iterator[Event]
 def _with_line(event: Event, numbers: dict[int, int]) -> Event:
     line = numbers.get(event.origin.line or 0, event.origin.line)
     return replace(event, origin=replace(event.origin, line=line))
-
-
-# --- opening ---
-
-
-def _open(name: str, stdin: IO[bytes] | None, order: int) -> _Log:
-    newest = datetime.now(timezone.utc)
-    if name == STANDARD_INPUT:
-        shown = "standard input"
-        source = decompress(stdin if stdin is not None else sys.stdin.buffer, shown)
-    else:
-        shown = name
-        path = Path(name)
-        source = open_log(path)
-        with contextlib.suppress(OSError, OverflowError, ValueError):
-            newest = datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc)
-    guarded = GuardedSource(source)
-    head = read_fully(guarded, _HEAD_BYTES)
-    if guarded.damage and not head:
-        raise LogReadError(
-            f"cannot read {shown}: {guarded.damage}", "is the file complete? try to decompress it by hand"
-        )
-    if _is_binary(head):
-        raise LogReadError(
-            f"{shown} is not a text log", "a log file is expected, or one compressed with gzip, bzip2, xz or zstd"
-        )
-    log = _Log(shown, guarded, head, newest, order)
-    log.first = _find_stamp(head.split(b"\n"), newest)
-    log.direction = find_direction(head, newest)
-    return log
-
-
-def _is_binary(head: bytes) -> bool:
-    # A log that was cut in place (copytruncate) begins with a hole of zero bytes; a power failure leaves one in it.
-    text = _HOLE.sub(b"", head)
-    return bool(text) and (len(text) - len(text.translate(None, _BINARY))) > len(text) * _MOST_BINARY_SHARE
-
-
-def _find_stamp(lines: Iterator[bytes] | Sequence[bytes], newest: datetime) -> Stamp | None:
-    for line in itertools.islice(lines, _SAMPLE_LINES):
-        stamp = parse_line_stamp(decode_line(line[:4096]), newest=newest)
-        if stamp is not None:
-            return stamp
-    return None
-
-
-def _holds_gunicorn_record(sample: bytes) -> bool:
-    return any(is_gunicorn_record(decode_line(line[:4096])) for line in sample.split(b"\n")[:_SAMPLE_LINES])
 
 
 # --- times ---

@@ -12,11 +12,15 @@ from gtdiag.parsing.timestamps import Stamp
 
 
 class EventSink:
-    """Collects the events of one log until they are drained. `seq`: shared by all files of one stream of events."""
+    """Collects the events of one log until they are drained.
 
-    def __init__(self, file: str | None, seq: Iterator[int]) -> None:
+    `seq`: shared by all files of one stream of events. `replica`: stands in front of what the lines call the stream.
+    """
+
+    def __init__(self, file: str | None, seq: Iterator[int], replica: str = "") -> None:
         self._file = file
         self._seq = seq
+        self._replica = replica
         self._events: list[Event] = []
         self._naive_reported = False
 
@@ -39,9 +43,10 @@ class EventSink:
         """Make an event; the first with a stamp that names no offset is preceded by a CollectionGap that says so."""
         if stamp is not None and stamp.naive and not self._naive_reported:
             self._report_naive(stamp, stream, line_number)
+        replica = f"{self._replica}: {stream}" if self._replica and stream else self._replica or stream
         self._events.append(
             event(
-                origin=Origin(source="log", file=self._file, line=line_number, stream=stream),
+                origin=Origin(source="log", file=self._file, line=line_number, stream=replica),
                 at=stamp.at if stamp is not None else None,
                 resolution_s=stamp.resolution_s if stamp is not None else 1.0,
                 seq=next(self._seq),

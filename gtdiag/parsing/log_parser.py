@@ -67,7 +67,8 @@ class LogParser:
 
     `file`: its name, for the events' origin. `newest`: a moment at or after the last line, which gives the year to
     stamps without one. `identities`: shared by the parts of one rotated log. `seq`: shared by all files of one stream
-    of events. Naive stamps are read as UTC; that is said once, in a `CollectionGap`.
+    of events. `replica`: what the log's source is called, in front of the stream that the lines name. Naive stamps are
+    read as UTC; that is said once, in a `CollectionGap`.
     """
 
     def __init__(
@@ -77,11 +78,12 @@ class LogParser:
         newest: datetime | None = None,
         identities: WorkerIdentities | None = None,
         seq: Iterator[int] | None = None,
+        replica: str = "",
     ) -> None:
         self._newest = newest
         self._identities = identities or WorkerIdentities()
         self._repeated = RepeatedFacts()
-        self._sink = EventSink(file, seq if seq is not None else itertools.count())
+        self._sink = EventSink(file, seq if seq is not None else itertools.count(), replica)
         self._startup_steps = StartupSteps()
         self._tracebacks = TracebackEvents(self._sink, self._identities, self._repeated, self._startup_steps)
         self._look_back: deque[tuple[str, int]] = deque()

@@ -37,6 +37,7 @@ VALUES = {
     "--of": ("ps", "ps"),
     "--rules": ("rules.toml", "rules.toml"),
     "--jobs": ("3", 3),
+    "--one-server": ("1", True),
 }
 SKIPPED = {"--fail-on", "--since", "--until"}
 """Their values are objects; what they mean is tested with the types."""

@@ -189,6 +189,16 @@ def test_a_few_stamps_that_run_backwards_do_not_reverse_a_log(tmp_path: Path) ->
     assert event.origin.line == 8
 
 
+def test_a_stamp_that_is_cut_to_the_second_is_not_earlier_than_one_within_it(tmp_path: Path) -> None:
+    """containerd's stamp is taken where it is in the writer's second, which it just misses for the second line."""
+    lines = [
+        f"2025-07-22T20:00:00.900000000Z stderr F {LINES[0]}",
+        f"2025-07-22T20:00:01.000100000Z stderr F {LINES[1]}",
+    ]
+    found = list(collect_log_events([write(tmp_path, "\n".join(lines) + "\n")]))
+    assert kinds(found) == ["ObservationStarted", "MasterStarted", "MasterListening", "ObservationEnded"]
+
+
 # --- several files ---
 
 
@@ -230,8 +240,8 @@ def test_no_such_file(tmp_path: Path) -> None:
         list(collect_log_events([str(tmp_path / "missing.log")]))
 
 
-def test_a_directory(tmp_path: Path) -> None:
-    with pytest.raises(LogReadError, match="is a directory"):
+def test_a_folder_without_a_log(tmp_path: Path) -> None:
+    with pytest.raises(LogReadError, match="no log in the folder"):
         list(collect_log_events([str(tmp_path)]))
 
 
