@@ -170,7 +170,7 @@ class Fold:
         if event.kind == "live":
             seen.started_at = event.at
             if event.pid is not None:
-                self.population.masters.append(MasterLife(pid=event.pid, stream="", live=True))
+                self.population.masters.add(MasterLife(pid=event.pid, stream="", live=True))
 
     def _on_observation_ended(self, event: events.ObservationEnded) -> None:
         for life in self.population.workers:
@@ -239,10 +239,9 @@ class Fold:
 
     def _on_master_halted(self, event: events.MasterHalted) -> None:
         stream = self.population.stream_of(event)
-        masters = [m for m in self.population.masters if m.stream == stream]
-        named = [m for m in masters if event.master_pid is None or m.pid == event.master_pid]
         # The reason comes after the shut-down line, so the master may have ended already.
-        master = named[-1] if named else self.population.master_of(event)
+        named = event.master_pid is not None
+        master = self.population.master_of(event) if named else self.population.masters.latest(stream)
         if master is not None and not self._is_backlog(event):
             master.halted_reason, master.halted_at = event.reason, event.at
             if master.ended_at is None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
 from datetime import datetime
 
 from gtdiag.analysis.lives import MasterLife, WorkerLife
+from gtdiag.analysis.master_index import MasterIndex
 from gtdiag.model.events import Event
 from gtdiag.rules.thresholds import threshold
 
 _MAX_ENDED_LIVES = 20_000  # of workers that came and went without trouble; bounds memory over days
+_LATEST_LIVES = 1_000  # of them are kept in any case
 
 
 class Population:
@@ -19,10 +21,14 @@ class Population:
     """
 
     def __init__(self) -> None:
-        self.masters: list[MasterLife] = []
+        self.masters = MasterIndex()
         self.workers: list[WorkerLife] = []
         self.live = False
-        self._current: dict[tuple[str, int], WorkerLife] = {}
+        self._current: dict[str, dict[int, WorkerLife]] = defaultdict(dict)
+        """The latest life of each pid of each stream."""
+        self._unended: dict[int, list[WorkerLife]] = defaultdict(list)
+        """By their master: the lives that may not have ended; some of them have ended since, or changed hands."""
+        self._worth_forgetting = _MAX_ENDED_LIVES
 
     def stream_of(self, event: Event) -> str:
         """The replica an event belongs to."""
@@ -31,7 +37,7 @@ class Population:
     def start_master(self, event: Event, version: str) -> MasterLife:
         """A `Starting gunicorn` line: a new master, unless the line is one that was doubled on its way."""
         stream = self.stream_of(event)
-        known = self._find_master(stream, event.master_pid)
+        known = self.masters.find(stream, event.master_pid)
         if known is not None and (known.version is None and known.live):
             known.version = version
             return known
@@ -44,7 +50,7 @@ class Population:
         master = MasterLife(
             pid=event.master_pid, stream=stream, version=version, started_at=event.at, started_seq=event.seq
         )
-        self.masters.append(master)
+        self.masters.add(master)
         return master
 
     def master_of(self, event: Event) -> MasterLife | None:
@@ -52,40 +58,37 @@ class Population:
         if event.master_pid is None:
             return None
         stream = self.stream_of(event)
-        master = self._find_master(stream, event.master_pid)
+        master = self.masters.find(stream, event.master_pid)
         if master is None:
             master = MasterLife(pid=event.master_pid, stream=stream)
-            self.masters.append(master)
+            self.masters.add(master)
         master.last_seen_at = event.at or master.last_seen_at
         return master
 
     def latest_master(self, event: Event) -> MasterLife | None:
         """The master of the event's stream that had started last and not shut down."""
         stream = self.stream_of(event)
-        alive = [m for m in self.masters if m.stream == stream and m.ended_at is None]
+        alive = self.masters.running(stream)
         return next((m for m in reversed(alive) if m.started_seq <= event.seq), alive[-1] if alive else None)
 
     def end_master(self, master: MasterLife, at: datetime | None) -> None:
         """The master is gone, and so are its workers."""
         master.ended_at = at or master.last_seen_at
-        for worker in self.workers_of(master):
-            worker.replaced = True
-
-    def workers_of(self, master: MasterLife) -> Iterator[WorkerLife]:
-        """The lives of a master's workers that are not known to have ended."""
-        return (worker for worker in self._current.values() if worker.master is master and worker.death is None)
+        for worker in self._unended.pop(id(master), ()):
+            if worker.master is master and worker.death is None:
+                worker.replaced = True
 
     def boot(self, event: Event) -> WorkerLife:
         """A worker's boot, seen in the log or as a new process, or both."""
         assert event.worker is not None
-        key = (self.stream_of(event), event.worker.pid)
-        known = self._current.get(key)
+        stream = self.stream_of(event)
+        known = self._current[stream].get(event.worker.pid)
         if known is not None and self._is_same_boot(known, event):
             self._join_boot(known, event)
             return known
         if known is not None:
             known.replaced = True
-        life = self._new_life(key, event)
+        life = self._new_life(stream, event)
         life.booted_at = event.at
         life.step = "booted"
         return life
@@ -94,8 +97,8 @@ class Population:
         """The life an event is about; one that is seen for the first time is made when `create` is true."""
         if event.worker is None:
             return None
-        key = (self.stream_of(event), event.worker.pid)
-        life = self._current.get(key)
+        stream = self.stream_of(event)
+        life = self._current[stream].get(event.worker.pid)
         started = event.worker.started_at_s
         if life is not None and started is not None and life.started_at_s not in (None, started):
             life.replaced = True
@@ -105,7 +108,7 @@ class Population:
         if life is None:
             if not create:
                 return None
-            life = self._new_life(key, event)
+            life = self._new_life(stream, event)
         if started is not None:
             life.started_at_s = started
         self._mark_seen(life, event)
@@ -113,32 +116,34 @@ class Population:
 
     def current_workers(self, stream: str) -> list[WorkerLife]:
         """The latest life of each pid of a stream, oldest first."""
-        return [life for (where, _), life in self._current.items() if where == stream]
+        return [*self._current[stream].values()]
 
     def settle(self) -> None:
         """Give each life without a master the only one it can belong to, and number the lives of each master."""
         for life in self.workers:
             if life.master is None:
-                candidates = [m for m in self.masters if m.stream == life.stream]
-                if len(candidates) == 1:
-                    life.master = candidates[0]
+                self._give(life, self.masters.only(life.stream))
         counts: dict[int, int] = {}
         for life in self.workers:
             owner = id(life.master)
             counts[owner] = counts.get(owner, 0) + 1
             life.ordinal = counts[owner]
 
-    def _new_life(self, key: tuple[str, int], event: Event) -> WorkerLife:
+    def _new_life(self, stream: str, event: Event) -> WorkerLife:
         assert event.worker is not None
         master = self.master_of(event) or self.latest_master(event)
-        life = WorkerLife(pid=event.worker.pid, stream=key[0], master=master, first_seen_at=event.at)
+        life = WorkerLife(pid=event.worker.pid, stream=stream, first_seen_at=event.at)
+        self._give(life, master)
         life.started_at_s = event.worker.started_at_s
         self._mark_seen(life, event)
-        self._current.pop(key, None)  # so that the order of the dictionary stays the order of the boots
-        self._current[key] = life
+        current = self._current[stream]
+        current.pop(life.pid, None)  # so that the order of the dictionary stays the order of the boots
+        current[life.pid] = life
         self.workers.append(life)
-        if len(self.workers) > _MAX_ENDED_LIVES:
+        if len(self.workers) > self._worth_forgetting:
             self._forget_uneventful()
+            # A look at all of them is worth it only when there are many new ones since the last.
+            self._worth_forgetting = max(_MAX_ENDED_LIVES, 2 * len(self.workers))
         return life
 
     def _mark_seen(self, life: WorkerLife, event: Event) -> None:
@@ -148,10 +153,12 @@ class Population:
         else:
             life.seen_live = True
         if event.master_pid is not None and (life.master is None or life.master.pid != event.master_pid):
-            life.master = self.master_of(event)
+            self._give(life, self.master_of(event))
 
-    def _find_master(self, stream: str, pid: int | None) -> MasterLife | None:
-        return next((m for m in reversed(self.masters) if m.stream == stream and m.pid == pid), None)
+    def _give(self, life: WorkerLife, master: MasterLife | None) -> None:
+        life.master = master
+        if master is not None:
+            self._unended[id(master)].append(life)
 
     def _is_same_boot(self, known: WorkerLife, event: Event) -> bool:
         assert event.worker is not None
@@ -183,9 +190,24 @@ class Population:
         return (event.at - life.death.at).total_seconds() <= threshold("log_join_s")
 
     def _forget_uneventful(self) -> None:
-        current = {id(life) for life in self._current.values()}
-        self.workers = [
-            life
-            for life in self.workers
-            if id(life) in current or life.timed_out or life.overdue_at or life.boot_failure or life.tally.looks
-        ]
+        """Drop the lives that ended without trouble, except the latest: a line about them may still come."""
+        latest = len(self.workers) - _LATEST_LIVES
+        kept = [life for number, life in enumerate(self.workers) if number >= latest or _is_worth_keeping(life)]
+        if len(kept) == len(self.workers):
+            return
+        self.workers = kept
+        self._unended.clear()
+        for lives in self._current.values():
+            lives.clear()
+        for life in kept:
+            current = self._current[life.stream]
+            current.pop(life.pid, None)
+            current[life.pid] = life
+            if life.master is not None and not life.ended:
+                self._unended[id(life.master)].append(life)
+
+
+def _is_worth_keeping(life: WorkerLife) -> bool:
+    left_by_itself = (life.exiting or life.recycled) if life.death is None else life.death.code == 0
+    troubled = life.timed_out or life.overdue_at or life.boot_failure or life.graceful_timeout or life.tally.looks
+    return bool(not life.ended or not left_by_itself or troubled)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from gtdiag.analysis.judging import Judge, Judgement
 from gtdiag.analysis.lives import MasterLife
 from gtdiag.model.report import Blocked, Confidence
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MasterGroup:
     """All judged lives of one master (`master` None: of no known one), and the judge with the whole observation."""
 
@@ -31,6 +32,11 @@ class MasterGroup:
 
     def workers_at_once(self) -> int:
         """How many workers the master runs: its setting, else the most that were seen at the same time."""
+        return self._workers_at_once
+
+    @cached_property
+    def _workers_at_once(self) -> int:
+        # Kept: patterns ask for it once per incident, and each answer looks at every life.
         if self.master is not None and self.master.workers:
             return self.master.workers
         edges: list[tuple[datetime, int]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from datetime import datetime, timedelta
 
 from gtdiag.analysis.judging import Judgement
@@ -15,12 +16,16 @@ def match_group_stall(group: MasterGroup) -> list[Pattern]:
     """Every worker that was there timed out within a second, and what is seen of them is no common call."""
     timed_out = [j for j in group.judgements if j.kind is IncidentKind.WORKER_TIMEOUT and j.at is not None]
     timed_out.sort(key=lambda j: (_second_of(j), j.life.pid))
+    presence = _Presence(group)
     found: list[Pattern] = []
-    while timed_out:
-        first = _second_of(timed_out[0])
-        together = [j for j in timed_out if _second_of(j) - first <= _ONE_MOMENT]
-        del timed_out[: len(together)]
-        pattern = _stall(group, together, first)
+    begin = 0
+    while begin < len(timed_out):
+        first = _second_of(timed_out[begin])
+        end = begin + 1
+        while end < len(timed_out) and _second_of(timed_out[end]) - first <= _ONE_MOMENT:
+            end += 1
+        together, begin = timed_out[begin:end], end
+        pattern = _stall(group, together, presence.count_at(first), first)
         if pattern is not None:
             found.append(pattern)
     return found
@@ -35,11 +40,32 @@ def _second_of(judgement: Judgement) -> datetime:
     return judgement.at.replace(microsecond=0)
 
 
-def _stall(group: MasterGroup, together: list[Judgement], at: datetime) -> Pattern | None:
+class _Presence:
+    """How many workers lived at a moment, for any moment: sorted once, not one look at every life per moment."""
+
+    def __init__(self, group: MasterGroup) -> None:
+        self._begins: list[datetime] = []
+        self._ends: list[datetime] = []
+        for judgement in group.judgements:
+            life = judgement.life
+            begin, end = life.booted_at or life.first_seen_at, life.ended_at
+            if begin is not None:
+                self._begins.append(begin)
+                if end is not None:
+                    self._ends.append(max(begin, end))
+        self._begins.sort()
+        self._ends.sort()
+
+    def count_at(self, at: datetime) -> int:
+        """How many lived before that moment and had not ended by then."""
+        before = at - _ONE_MOMENT
+        return bisect_left(self._begins, before) - bisect_left(self._ends, before)
+
+
+def _stall(group: MasterGroup, together: list[Judgement], there: int, at: datetime) -> Pattern | None:
     if any(j.phase is Phase.STARTUP for j in together):
         return None
-    there = [j for j in group.judgements if _was_there(j, at)]
-    if len(together) < max(len(there), min(2, group.workers_at_once())):
+    if len(together) < max(there, min(2, group.workers_at_once())):
         return None
     stopped = [j for j in together if j.life.stopped_at is not None and _shortly_before(j.life.stopped_at, at)]
     pause = group.judge.observation.rhythm.pause_before(at)
@@ -68,16 +94,9 @@ def _stall(group: MasterGroup, together: list[Judgement], at: datetime) -> Patte
         confidence=confidence,
         pids=tuple(j.life.pid for j in together),
         master_pid=group.master_pid,
-        of_workers=len(there),
+        of_workers=there,
         evidence=tuple(evidence),
     )
-
-
-def _was_there(judgement: Judgement, at: datetime) -> bool:
-    """Whether the worker lived before that moment and had not ended by then."""
-    life = judgement.life
-    begin, end = life.booted_at or life.first_seen_at, life.ended_at
-    return begin is not None and begin < at - _ONE_MOMENT and (end is None or end >= at - _ONE_MOMENT)
 
 
 def _shortly_before(seen_at: datetime, at: datetime) -> bool:
