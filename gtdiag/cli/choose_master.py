@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from gtdiag.cli.environment import option
-from gtdiag.errors import AccessError, GtdiagError, NoSuchProcessError, UsageError
+from gtdiag.errors import AccessError, GtdiagError, NoSuchProcessError, NotGunicornError, UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -40,11 +40,20 @@ def choose_master(pid: int | None, pidfile: str | None) -> int:
     if pid is not None and pidfile is not None:
         raise UsageError("PID and --pidfile were both given", hint="give one of them")
 
-    from gtdiag.gunicorn.masters import find_master_of, find_only_master
+    from gtdiag.gunicorn.masters import find_master_of, find_masters_by_inner_pid, find_only_master
 
     if pidfile is not None:
         pid = read_pidfile(pidfile)
-    return find_only_master() if pid is None else find_master_of(pid)
+    if pid is None:
+        return find_only_master()
+    try:
+        return find_master_of(pid)
+    except (NoSuchProcessError, NotGunicornError) as error:
+        meant = find_masters_by_inner_pid(pid)
+        if meant:
+            masters = ", ".join(str(master) for master in meant)
+            error.hint = f"{pid} is a pid in a container whose master is {masters} here: gtdiag ps lists both"
+        raise
 
 
 def read_pidfile(path: str) -> int:

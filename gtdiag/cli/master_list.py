@@ -45,4 +45,6 @@ def _row_of(master: MasterSummary) -> MasterRow:
         stale=master.stale,
         never_beaten=master.never_beaten,
         successor_of=master.successor_of,
+        inner_pid=master.inner_pid,
+        container=master.container,
     )

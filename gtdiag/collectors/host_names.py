@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 
+from gtdiag.gunicorn.process_root import path_in_root
+
 LONGEST_BYTES = 256 * 1024
 
 
 def read_host_names(pid: int) -> dict[str, str]:
     """Address to name by the process's /etc/hosts; empty where it cannot be read."""
     try:
-        with open(f"/proc/{pid}/root/etc/hosts", "rb") as file:  # noqa: PTH123
+        with path_in_root(pid, "/etc/hosts").open("rb") as file:
             return parse_hosts(file.read(LONGEST_BYTES).decode("utf-8", "replace"))
     except OSError:
         return {}

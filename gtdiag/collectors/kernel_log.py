@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from gtdiag.collectors.containers import is_in_initial_pid_namespace
 from gtdiag.parsing.kernel_lines import OomKill, parse_oom_line
 
 DEVICE = "/dev/kmsg"
@@ -14,10 +15,16 @@ MOST_RECORDS = 1000
 
 
 class KernelLog:
-    """Reads the records that come after it was made. Says nothing where the log may not be read (CAP_SYSLOG)."""
+    """Reads the records that come after it was made.
+
+    Says nothing where the log may not be read (CAP_SYSLOG), nor in a PID namespace: it names the pids of the host, and
+    one of them may happen to be a worker's here.
+    """
 
     def __init__(self, device: str = DEVICE) -> None:
         self._descriptor: int | None = None
+        if not is_in_initial_pid_namespace():
+            return
         with contextlib.suppress(OSError):
             self._descriptor = os.open(device, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             os.lseek(self._descriptor, 0, os.SEEK_END)

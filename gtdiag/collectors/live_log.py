@@ -110,13 +110,13 @@ class LiveLog:
         return events + self._flushed()
 
     def _flushed(self) -> list[Event]:
-        return [self._dated(self._translate(event)) for event in self._parser.flush()]
+        return [self._dated(self._seen_from_here(event)) for event in self._parser.flush()]
 
     def _events_of(self, lines: Sequence[TailLine]) -> list[Event]:
         events: list[Event] = []
         old: list[Event] = []
         for line in lines:
-            parsed = [self._translate(event) for event in self._parser.feed(line.text, line.number)]
+            parsed = [self._seen_from_here(event) for event in self._parser.feed(line.text, line.number)]
             if line.old:
                 old += parsed
                 continue
@@ -124,6 +124,13 @@ class LiveLog:
                 events += self._said_before(event)
                 events.append(self._dated(event))
         return self._of_the_living(old) + events
+
+    def _seen_from_here(self, event: Event) -> Event:
+        """With the pids and in the time zone of this place: a container's log has others than the samples."""
+        event = self._translate(event)
+        if event.at is None:
+            return event
+        return dataclasses.replace(event, at=event.at.astimezone(self._clock.now().tzinfo))
 
     def _dated(self, event: Event) -> Event:
         """Use the arrival time where it agrees with the stamp: it is finer."""

@@ -8,11 +8,10 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from gtdiag.gunicorn.settings import in_process_root
+from gtdiag.collectors.containers import KUBERNETES, find_engine, find_own_engine, read_container_id
+from gtdiag.gunicorn.process_root import path_as_meant, path_in_root
 
-CONTAINER_ID = re.compile(r"(?:^|[/:-])([0-9a-f]{64})(?:\.scope)?(?:$|/)")
 OPEN_FLAGS = re.compile(r"^flags:\s*([0-7]+)", re.MULTILINE)
-POD = re.compile(r"kubepods")
 STANDARD_ERROR, STANDARD_OUTPUT = 2, 1
 JOURNAL = "journalctl -o json -f _PID={pid}"
 
@@ -58,17 +57,22 @@ def find_log(pid: int, error_log: str | None, chdir: str | None = None) -> LogLo
 
 def _named_file(pid: int, error_log: str, chdir: str | None) -> LogLocation:
     denied = False
-    candidates = [in_process_root(pid, error_log)]
+    named = path_as_meant(pid, error_log)
+    for descriptor in (STANDARD_ERROR, STANDARD_OUTPUT):
+        # /dev/stderr, or a link to it, as images have it.
+        if named == Path(f"/proc/{pid}/fd/{descriptor}"):
+            return _descriptor(pid, descriptor)
+    candidates = [named]
     if error_log.startswith("/"):
         # Another user's root link may not be followed, though the file itself can be read.
         if not os.access(f"/proc/{pid}/root", os.X_OK):
             candidates.append(Path(error_log))
     else:
         if chdir:
-            candidates.append(Path(f"/proc/{pid}/root{chdir}") / error_log)
+            candidates.append(path_in_root(pid, f"{chdir}/{error_log}"))
         started_in = _started_in(pid)
         if started_in:
-            candidates.append(Path(f"/proc/{pid}/root{started_in}") / error_log)
+            candidates.append(path_in_root(pid, f"{started_in}/{error_log}"))
     for candidate in candidates:
         try:
             if candidate.is_file():
@@ -142,12 +146,17 @@ def _hint(pid: int) -> str:
         cgroup = Path(f"/proc/{pid}/cgroup").read_text()
     except OSError:
         cgroup = ""
-    if POD.search(cgroup):
+    engine, container = find_engine(pid), read_container_id(pid) or "CONTAINER"
+    inside = find_own_engine()
+    if engine == KUBERNETES:
+        if inside:
+            return f"kubectl logs -f POD -c CONTAINER | kubectl exec -i POD -c GTDIAG -- gtdiag watch {pid} --log -"
         return f"kubectl logs -f POD -c CONTAINER | gtdiag watch {pid} --log -"
-    container = CONTAINER_ID.search(cgroup)
-    if container:
-        runtime = "podman" if "libpod" in cgroup else "docker"
-        return f"{runtime} logs -f --since 10m {container[1][:12]} 2>&1 | gtdiag watch {pid} --log -"
+    if engine is not None:
+        log = f"{engine} logs -f --since 10m {container} 2>&1"
+        if inside:
+            return f"on the host: {log} | {engine} exec -i GTDIAG gtdiag watch {pid} --log -"
+        return f"{log} | gtdiag watch {pid} --log -"
     unit = re.search(r"/([^/\n]+\.service)(?:/|$)", cgroup, re.MULTILINE)
     if unit:
         return f"journalctl -o json -f -u {unit[1]} | gtdiag watch {pid} --log -"

@@ -14,7 +14,7 @@ from gtdiag.collectors.requests import requests_in_flight
 from gtdiag.collectors.shared_sockets import find_shared
 from gtdiag.collectors.stacks import StackReader, StackReadError
 from gtdiag.collectors.suspended import SuspendedReader
-from gtdiag.gunicorn.proc_files import read_stat
+from gtdiag.gunicorn.proc_files import read_clock_offset_s, read_stat
 from gtdiag.model.events import (
     CollectionGap,
     Event,
@@ -239,7 +239,7 @@ class Looker:
                 resolution_s=SAMPLE_RESOLUTION_S,
                 worker=worker,
                 master_pid=master_pid,
-                requests=requests_in_flight(seen, at, now_s),
+                requests=requests_in_flight(seen, at, now_s + (read_clock_offset_s(worker.pid) or 0.0)),
             )
         ]
 

@@ -6,9 +6,15 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from gtdiag.collectors.containers import KUBERNETES, find_own_engine
+
 CAP_SYS_PTRACE = 19
 """Its bit in the capability masks of /proc/PID/status (capabilities(7))."""
 YAMA_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
+WITH_CAPABILITY = (
+    "docker run --cap-add=SYS_PTRACE ... (Kubernetes: securityContext.capabilities.add: [SYS_PTRACE]), or run gtdiag "
+    "on the host"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +29,18 @@ def explain_ptrace_denial(pid: int, master_pid: int | None = None) -> Obstacle:
     """Say what keeps this user from reading the memory of `pid` (ptrace(2), "Ptrace access mode checking")."""
     own_user, own_capable = os.geteuid(), _has_ptrace_capability()
     owner = read_user(pid)
-    rerun = f"sudo gtdiag watch {master_pid or pid}"
+    engine = find_own_engine()
+    rerun = _say_rerun(engine, master_pid or pid, None if own_user == 0 else owner)
     if own_capable:
         return Obstacle(
             why="the kernel refuses it although this user has CAP_SYS_PTRACE (a seccomp profile, another user "
             "namespace, or an undumpable process)",
-            hint=f"run it on the host instead of in the container: {rerun}",
+            hint="run it on the host instead of in the container: sudo gtdiag ps",
         )
     if own_user == 0:
         return Obstacle(
             why="this is root without CAP_SYS_PTRACE, as in a container",
-            hint="docker run --cap-add=SYS_PTRACE ... (Kubernetes: "
-            "securityContext.capabilities.add: [SYS_PTRACE]), or run gtdiag on the host",
+            hint=rerun if engine else WITH_CAPABILITY,
         )
     if owner is not None and owner != own_user:
         return Obstacle(why=f"the process belongs to user {owner}, gtdiag runs as user {own_user}", hint=rerun)
@@ -42,7 +48,7 @@ def explain_ptrace_denial(pid: int, master_pid: int | None = None) -> Obstacle:
     if scope:
         return Obstacle(
             why=f"Yama allows only parents to do that (kernel.yama.ptrace_scope is {scope})",
-            hint=f"{rerun}    # or, until the next boot: sudo sysctl kernel.yama.ptrace_scope=0",
+            hint=f"{rerun}    # or, on the host, until the next boot: sudo sysctl kernel.yama.ptrace_scope=0",
         )
     if is_dumpable(pid) is False:
         why = "it is not dumpable (it changed its user after its start, or asked for that with prctl)"
@@ -51,6 +57,22 @@ def explain_ptrace_denial(pid: int, master_pid: int | None = None) -> Obstacle:
     else:
         why = "it changed its user after its start, is not dumpable, or is kept from others by a security module"
     return Obstacle(why=f"the kernel protects it: {why}", hint=rerun)
+
+
+def _say_rerun(engine: str | None, pid: int, owner: int | None) -> str:
+    """The command that may do it: in a container there is no sudo, and a restart would lose what is to be seen."""
+    if engine == KUBERNETES:
+        user = "" if owner is None else f", or securityContext.runAsUser: {owner}"
+        return (
+            "kubectl debug -it POD --image IMAGE --target CONTAINER --profile=general -- gtdiag watch   (a container "
+            f"that has SYS_PTRACE; for good: securityContext.capabilities.add: [SYS_PTRACE]{user})"
+        )
+    if engine is not None:
+        return (
+            f"{engine} exec --privileged --user 0 CONTAINER gtdiag watch {pid}   (for good: {engine} run "
+            "--cap-add=SYS_PTRACE ...), or run gtdiag on the host"
+        )
+    return f"sudo gtdiag watch {pid}"
 
 
 def read_yama_scope() -> int | None:

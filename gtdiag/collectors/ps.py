@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import psutil
 
 from gtdiag.collectors.clock import Clock, SystemClock, read_seconds_since_boot
+from gtdiag.collectors.containers import read_container_id
 from gtdiag.collectors.heartbeats import read_heartbeat
 from gtdiag.collectors.master import MasterFacts, read_master
 from gtdiag.collectors.processes import WorkerFinder
 from gtdiag.collectors.sampling import STARTUP_LOOK_AFTER_S, thresholds_for
 from gtdiag.gunicorn.heartbeat import major_of
 from gtdiag.gunicorn.masters import GunicornMaster, find_masters
+from gtdiag.gunicorn.proc_files import read_inner_pid
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class MasterSummary:
 
     Of the workers alive: `never_beaten` have not sent a heartbeat for more than a second since their start, `stale`
     have not sent one for longer than their class ever takes, `ok` are all others; all None where heartbeats cannot be
-    read, and `why_unknown` says why.
+    read, and `why_unknown` says why. `inner_pid`: the pid it has in a PID namespace of its own, as its log says it;
+    `container`: the id of its container, as docker shows it.
     """
 
     pid: int
@@ -38,6 +41,8 @@ class MasterSummary:
     ok: int | None
     why_unknown: str = ""
     successor_of: int | None = None
+    inner_pid: int | None = None
+    container: str | None = None
 
 
 def collect_masters(clock: Clock | None = None) -> list[MasterSummary]:
@@ -66,6 +71,7 @@ def _summary(master: GunicornMaster, masters: set[int], clock: Clock) -> MasterS
     counts = None if finder.denied else _count(finder, facts, clock)
     wanted = facts.number("workers")
     parent = process.ppid()
+    inner_pid = read_inner_pid(master.pid)
     return MasterSummary(
         pid=master.pid,
         user=user,
@@ -81,6 +87,8 @@ def _summary(master: GunicornMaster, masters: set[int], clock: Clock) -> MasterS
         ok=counts[2] if counts else None,
         why_unknown="the descriptor tables may not be read by this user" if finder.denied else "",
         successor_of=parent if parent in masters else None,
+        inner_pid=inner_pid if inner_pid != master.pid else None,
+        container=read_container_id(master.pid),
     )
 
 

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,7 @@ class StackReader:
         if process.returncode != 0:
             raise _explain(pid, master_pid, complaint.decode("utf-8", "replace"), process.returncode, self.command)
         try:
-            return parse_stacks(output, pid)
+            return parse_stacks(output, pid, _seen_from_here(pid))
         except (ValueError, KeyError, TypeError) as error:
             raise StackReadError(f"py-spy's answer could not be read: {error}") from None
 
@@ -114,19 +114,28 @@ def find_py_spy() -> Path | None:
     return Path(in_path) if in_path else None
 
 
-def parse_stacks(output: bytes | str, pid: int) -> tuple[ThreadStack, ...]:
+def parse_stacks(output: bytes | str, pid: int, outer_id: Callable[[int], int] = int) -> tuple[ThreadStack, ...]:
     """Parse py-spy's JSON (0.3 and 0.4): a list of threads, each with its frames innermost first.
 
+    `outer_id`: turns an id by which the process knows its thread into the one that is seen from here, 0 for none.
     Raises ValueError, KeyError or TypeError where it is something else.
     """
     threads = json.loads(output)
     if not isinstance(threads, list) or not all(isinstance(thread, dict) for thread in threads):
         raise TypeError("not a list of threads")
-    return tuple(_thread(thread, pid) for thread in threads)
+    return tuple(_thread(thread, pid, outer_id) for thread in threads)
 
 
-def _thread(thread: dict[str, Any], pid: int) -> ThreadStack:
-    native = thread.get("os_thread_id")
+def _seen_from_here(pid: int) -> Callable[[int], int]:
+    # Imported when first needed: the package brings the reading of ELF files with it.
+    from gtdiag.interpreter.thread_ids import ThreadIds
+
+    return ThreadIds(pid).outer
+
+
+def _thread(thread: dict[str, Any], pid: int, outer_id: Callable[[int], int]) -> ThreadStack:
+    # py-spy gives the id that CPython (3.11 and later) keeps, which is one of the process's own PID namespace.
+    native = outer_id(thread["os_thread_id"]) or None if thread.get("os_thread_id") is not None else None
     name = thread.get("thread_name")
     return ThreadStack(
         thread_id=thread.get("thread_id"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import struct
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from gtdiag.collectors.descriptors import read_descriptor, read_epoll_targets, read_peer_process
-from gtdiag.gunicorn.proc_files import parse_stat, read_children
+from gtdiag.gunicorn.proc_files import parse_stat, read_children, read_inner_pid
 from gtdiag.model.stacks import KernelWait, PeerProcess, WaitedDescriptor
 from gtdiag.rules.system_calls import SystemCall, match_system_call
 
@@ -126,8 +127,10 @@ def _awaited_child(pid: int, line: SystemCallLine, name: str) -> PeerProcess | N
         return None
     named = line.arguments[0] if name == "wait4" else line.arguments[1] if line.arguments[0] == WAIT_FOR_PID else 0
     children = read_children(pid)
-    if named & 0xFFFFFFFF in children:
-        return read_peer_process(named & 0xFFFFFFFF)
+    for child in children:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if read_inner_pid(child) == named & 0xFFFFFFFF:  # the caller means its own PID namespace
+                return read_peer_process(child)
     return read_peer_process(children[0]) if len(children) == 1 else None
 
 

@@ -13,6 +13,8 @@ import struct
 import time
 from pathlib import Path
 
+from gtdiag.gunicorn.process_root import path_in_root
+
 DEFAULT_NAME = "gunicorn.ctl"
 """In $XDG_RUNTIME_DIR, else in $HOME/.gunicorn (config.py of 25.1 to 27.0)."""
 
@@ -106,7 +108,7 @@ def _candidates(pid: int, configured: str | None) -> list[str]:
         for path in dict.fromkeys(listening)
         if path.endswith(f"/{DEFAULT_NAME}") or (configured is not None and path.endswith(f"/{Path(configured).name}"))
     ]
-    return [reachable for path in wanted for reachable in (f"/proc/{pid}/root{path}", path)]
+    return [reachable for path in wanted for reachable in (str(path_in_root(pid, path)), path)]
 
 
 def _ask(path: str, pid: int, deadline_s: float) -> dict[str, object]:

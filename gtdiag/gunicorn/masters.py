@@ -23,6 +23,7 @@ from gtdiag.gunicorn.proc_files import (
     read_caught_signals,
     read_children,
     read_environment,
+    read_inner_pid,
     read_parents,
     read_stat,
 )
@@ -124,6 +125,20 @@ def find_master_of(pid: int) -> int:
         )
     command = " ".join(read_arguments_or_nothing(pid)).strip()
     raise NotGunicornError(f"process {pid} is not a gunicorn master or worker: {command or 'no command line'}")
+
+
+def find_masters_by_inner_pid(pid: int) -> list[int]:
+    """Find the masters in PID namespaces of their own where `pid`, as their log may say it, is theirs or a worker's."""
+    found = []
+    for master in find_masters():
+        try:
+            if read_inner_pid(master.pid) != master.pid and any(
+                read_inner_pid(one) == pid for one in (master.pid, *read_children(master.pid))
+            ):
+                found.append(master.pid)
+        except (ProcessLookupError, PermissionError):
+            continue
+    return found
 
 
 def find_successors(pid: int) -> list[int]:

@@ -10,11 +10,12 @@ import ast
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NoReturn
 
 from gtdiag.gunicorn.command_line import parse_gunicorn_call
 from gtdiag.gunicorn.proc_files import read_arguments, read_environment
+from gtdiag.gunicorn.process_root import path_as_meant
 
 OPTIONS_WITH_VALUE: Mapping[str, tuple[str, ...]] = {
     "config": ("-c", "--config"),
@@ -254,16 +255,9 @@ def configuration_path(arguments: Sequence[str], environment: Mapping[str, str])
     return path[len("file:") :] if path.startswith("file:") else path
 
 
-def in_process_root(pid: int, path: str) -> Path:
-    """A path as the process means it: relative to its working directory, seen through its root (containers)."""
-    if PurePosixPath(path).is_absolute():
-        return Path(f"/proc/{pid}/root{path}")
-    return Path(f"/proc/{pid}/cwd/{path}")
-
-
 def _read_beside(pid: int, path: str) -> tuple[str | None, bool]:
     """The file's text, and whether it was permission that was missing."""
-    for candidate in (in_process_root(pid, path), Path(path)):
+    for candidate in (path_as_meant(pid, path), Path(path)):
         if candidate == Path(path) and not candidate.is_absolute():
             continue
         try:

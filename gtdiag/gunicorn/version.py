@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from gtdiag.gunicorn.proc_files import read_environment
+from gtdiag.gunicorn.process_root import path_in_root
 
 VERSION_INFO = re.compile(r"^version_info\s*=\s*\(([^)]*)\)", re.MULTILINE)
 METADATA_VERSION = re.compile(r"^Version:\s*(\S+)", re.MULTILINE)
@@ -22,7 +23,7 @@ def read_installed_version(pid: int) -> str | None:
     """
     try:
         for folder in _search_path(pid):
-            version = read_version_in(Path(f"/proc/{pid}/root{folder}"))
+            version = read_version_in(path_in_root(pid, str(folder)))
             if version is not None:
                 return version
     except PermissionError:
@@ -94,7 +95,7 @@ def _prefixes_of_script(pid: int) -> Iterator[PurePosixPath]:
 
 
 def _package_folders(pid: int, prefix: PurePosixPath) -> Iterator[PurePosixPath]:
-    root = Path(f"/proc/{pid}/root{prefix}")
+    root = path_in_root(pid, str(prefix))
     for pattern in ("lib/python3*/site-packages", "lib64/python3*/site-packages", "lib/python3*/dist-packages"):
         for folder in sorted(root.glob(pattern)):
             yield prefix / folder.relative_to(root)

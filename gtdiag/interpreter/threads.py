@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gtdiag.interpreter.errors import InconsistentReadError
 from gtdiag.interpreter.frames import FrameReader, RawFrame
 from gtdiag.interpreter.objects import ObjectReader
+from gtdiag.interpreter.thread_ids import ThreadIds
 
 _MAX_INTERPRETERS = 64
 _MAX_THREADS = 4096
@@ -14,7 +15,7 @@ _MAX_THREADS = 4096
 
 @dataclass(frozen=True, slots=True)
 class ThreadState:
-    """A PyThreadState: its address and the thread's ids (0 where the version does not keep one)."""
+    """A PyThreadState: its address, pthread's id and the kernel's as /proc shows it here (0: not known)."""
 
     address: int
     thread_id: int
@@ -29,11 +30,13 @@ class ThreadReader:
         self._layout = objects.layout
         self._frames = frames
         self._runtime_address = runtime_address
+        self._ids = ThreadIds(objects.memory.pid)
         self._stacks: list[tuple[list[RawFrame], bool]] | None = None
 
     def forget(self) -> None:
         """Begin a new look."""
         self._stacks = None
+        self._ids.forget()
 
     def interpreters(self) -> list[int]:
         """Addresses of the interpreter states; the main one is last."""
@@ -65,7 +68,7 @@ class ThreadReader:
                     ThreadState(
                         address=current,
                         thread_id=memory.u64(current + layout.thread_id),
-                        native_thread_id=memory.u64(current + native) if native is not None else 0,
+                        native_thread_id=self._ids.outer(memory.u64(current + native)) if native is not None else 0,
                     )
                 )
                 current = memory.u64(current + layout.next)

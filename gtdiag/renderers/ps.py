@@ -37,6 +37,8 @@ class MasterRow:
 
     `workers` are those that live now, `workers_wanted` is the setting; `ok`, `stale` and `never_beaten` count the
     living ones by their heartbeats. `successor_of`: the master that re-executed itself (USR2) as this one.
+    `inner_pid`: the pid that it has in its container and in its log, where that is another one; `container`: the id
+    of its container, shortened.
     """
 
     pid: int
@@ -53,6 +55,8 @@ class MasterRow:
     stale: int | None
     never_beaten: int | None
     successor_of: int | None = None
+    inner_pid: int | None = None
+    container: str | None = None
 
 
 _COLUMNS = ("PID", "USER", "UPTIME", "VERSION", "CLASS", "WORKERS", "HEALTH", "APPLICATION")
@@ -103,6 +107,12 @@ def _cells(row: MasterRow) -> tuple[str, ...]:
     if row.workers_wanted is not None and row.workers_wanted != row.workers:
         workers += f" of {row.workers_wanted}"
     application = row.application or "?"
+    place = [
+        *([f"container {row.container}"] if row.container else []),
+        *([f"pid {row.inner_pid} there"] if row.inner_pid else []),
+    ]
+    if place:
+        application += f" ({', '.join(place)})"
     if row.successor_of is not None:
         application += f" (re-executed by {row.successor_of})"
     return (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import dataclasses
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -93,6 +94,24 @@ def test_arrival_or_stamp(stamp: str, at: float, resolution_s: float) -> None:
     assert event.at is not None
     assert abs((event.at - seconds(at)).total_seconds()) < 0.001
     assert event.resolution_s == resolution_s
+
+
+def test_times_are_in_the_zone_of_the_samples() -> None:
+    """A container's log may be in another zone than the host: two clocks in one report would mislead."""
+    scene = Scene()
+    tokyo = timezone(timedelta(hours=9))
+
+    class InTokyo(Parser):
+        def feed(self, line: str, line_number: int) -> list[Event]:
+            return [
+                dataclasses.replace(event, at=event.at.astimezone(tokyo)) if event.at else event
+                for event in super().feed(line, line_number)
+            ]
+
+    scene.parser.feed = InTokyo().feed  # type: ignore[method-assign]
+    [event] = scene.read("7@990")
+    assert event.at is not None
+    assert (event.at, event.at.utcoffset()) == (seconds(990), scene.clock.now().utcoffset())
 
 
 def test_of_the_old_lines_only_those_of_the_living() -> None:

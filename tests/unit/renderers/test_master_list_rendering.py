@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import jsonschema
@@ -50,6 +51,19 @@ GAPS = [Gap("heartbeat", "the descriptors of master 99 may not be read by this u
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_table(width: int) -> None:
     assert_screen(f"ps_{width}", render_ps_text(ROWS, GAPS, Page(width=width)))
+
+
+def test_a_master_in_a_container_is_told_by_the_containers_id_and_its_pid_there() -> None:
+    row = dataclasses.replace(ROWS[0], inner_pid=7, container="4f0c1f27a5d4")
+    assert "main:app (container 4f0c1f27a5d4, pid 7 there)" in render_ps_text([row], [], Page(width=160))
+    only_a_namespace = dataclasses.replace(ROWS[0], inner_pid=1)
+    assert "main:app (pid 1 there)" in render_ps_text([only_a_namespace], [], Page(width=160))
+    value = json.loads(render_ps_json([row, only_a_namespace], []))
+    jsonschema.Draft202012Validator(json.loads(read_schema("ps"))).validate(value)
+    assert [(master["inner_pid"], master["container"]) for master in value["masters"]] == [
+        (7, "4f0c1f27a5d4"),
+        (1, None),
+    ]
 
 
 def test_an_empty_list() -> None:
