@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gtdiag.cli.completed_words import complete_files
 from gtdiag.cli.environment import describe_environment, option
 from gtdiag.cli.observation import Observation, conclude, fold
 from gtdiag.cli.parameter_types import moment
@@ -30,7 +31,7 @@ Exit codes: 0 nothing found, 1 incidents or patterns found, 2 wrong usage,
 
 {describe_environment("analyze")}""",
 )
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_files)
 @option(
     "--since",
     type=moment,

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gtdiag.cli.completed_words import complete_masters
 from gtdiag.cli.environment import option
 from gtdiag.errors import AccessError, GtdiagError, NoSuchProcessError, NotGunicornError, UsageError
 
@@ -26,7 +27,9 @@ def master_arguments(command: Command) -> Command:
     add_pidfile = option(
         "--pidfile", metavar="FILE", help="Read the master's pid from this file (gunicorn's --pid) instead of PID."
     )
-    add_pid = click.argument("pid", type=click.IntRange(min=1), required=False, metavar="[PID]")
+    add_pid = click.argument(
+        "pid", type=click.IntRange(min=1), required=False, metavar="[PID]", shell_complete=complete_masters
+    )
     return add_pid(add_pidfile(command))
 
 

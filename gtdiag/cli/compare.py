@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gtdiag.cli.completed_words import complete_files, complete_list
 from gtdiag.cli.environment import describe_environment, option
 from gtdiag.cli.output_file import OutputError, write_file, write_standard_output
 from gtdiag.cli.standard_input import StandardInput
+from gtdiag.cli.suggestions import did_you_mean
 from gtdiag.cli.terminal import page_of, page_of_file
 from gtdiag.errors import ExitCode, UsageError
 from gtdiag.model.comparison import Comparison, Outcome
@@ -40,7 +42,9 @@ def fail_on_outcome(value: str | FailOnOutcome) -> FailOnOutcome:
     unknown = [word for word in words if word not in OUTCOMES]
     if unknown or not words:
         wrong = ", ".join(repr(word) for word in unknown) or "nothing given"
-        raise click.BadParameter(f"{wrong}; choose none, or some of: {', '.join(OUTCOMES)}")
+        raise click.BadParameter(
+            f"{wrong}; choose none, or some of: {', '.join(OUTCOMES)}.{did_you_mean(unknown, OUTCOMES)}"
+        )
     return FailOnOutcome(frozenset(words))
 
 
@@ -51,8 +55,8 @@ Exit codes: 0 not worse, 1 worse (or what --fail-on names), 2 wrong usage,
 
 {describe_environment("compare")}""",
 )
-@click.argument("before", metavar="BEFORE")
-@click.argument("after", metavar="AFTER")
+@click.argument("before", metavar="BEFORE", shell_complete=complete_files)
+@click.argument("after", metavar="AFTER", shell_complete=complete_files)
 @option(
     "--format",
     "comparison_format",
@@ -74,6 +78,7 @@ Exit codes: 0 not worse, 1 worse (or what --fail-on names), 2 wrong usage,
     default="worse",
     show_default=True,
     metavar="OUTCOMES",
+    shell_complete=complete_list("none", *OUTCOMES),
     help=f"Exit with 1 for these outcomes: a comma-separated list of {', '.join(OUTCOMES)}; or none.",
 )
 @option("--exit-zero", is_flag=True, help="Exit with 0 whatever came of it.")

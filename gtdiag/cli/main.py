@@ -25,6 +25,9 @@ COMMANDS = {
         "gtdiag.cli.doctor:doctor", "What can and cannot be observed here, and what would change it."
     ),
     "schema": CommandEntry("gtdiag.cli.schema:schema", "Print the JSON Schema of the report."),
+    "completion": CommandEntry(
+        "gtdiag.cli.completion:completion", "Print the completion script for bash, zsh or fish."
+    ),
 }
 """A new command is one module and one line here. Nothing else is imported before the command runs."""
 
@@ -48,7 +51,9 @@ Exit codes:
     + """
 \b
 Each option of a command can be set by an environment variable
-GTDIAG_<COMMAND>_<OPTION>, for example GTDIAG_WATCH_FORMAT=json.
+GTDIAG_<COMMAND>_<OPTION>, for example GTDIAG_WATCH_FORMAT=json, and in a
+configuration file, gtdiag.toml or pyproject.toml (docs/configuration.md).
+The command line comes before the environment, and that before the file.
 """,
 )
 @click.version_option(__version__, prog_name="gtdiag", message="%(prog)s %(version)s", allow_from_autoenv=False)

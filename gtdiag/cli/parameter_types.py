@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import click
 
+from gtdiag.cli.suggestions import did_you_mean
 from gtdiag.model.report import IncidentKind, PatternKind
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -73,7 +74,11 @@ def fail_on(value: str | FailOn) -> FailOn:
     unknown = [word for word in words if word not in KINDS]
     if unknown or not words:
         wrong = ", ".join(repr(word) for word in unknown) or "nothing given"
-        raise click.BadParameter(f"{wrong}; choose any, none, or some of: {', '.join(KINDS)}")
+        close = did_you_mean(unknown, KINDS)
+        # A list of twenty-five words hides the one that was meant.
+        raise click.BadParameter(
+            f"{wrong} is no kind.{close}" if close else f"{wrong}; choose any, none, or some of: {', '.join(KINDS)}"
+        )
     return FailOn(frozenset(words))
 
 

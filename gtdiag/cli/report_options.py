@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 import click
 
+from gtdiag.cli.completed_words import complete_list
 from gtdiag.cli.environment import option
 from gtdiag.cli.errors import say_error
 from gtdiag.cli.output_file import OutputError, write_file, write_standard_output
-from gtdiag.cli.parameter_types import FailOn, fail_on
+from gtdiag.cli.parameter_types import KINDS, FailOn, fail_on
 from gtdiag.cli.step_summary import append_step_summary
 from gtdiag.cli.terminal import is_terminal, page_of, page_of_file
 from gtdiag.errors import ExitCode
@@ -95,6 +96,7 @@ _OPTIONS = (
         default="any",
         show_default=True,
         metavar="KINDS",
+        shell_complete=complete_list("any", "none", *KINDS),
         help="Exit with 1 only for these kinds of incidents and patterns: a comma-separated list, any, or none.",
     ),
     option("--exit-zero", is_flag=True, help="Exit with 0 whatever was found."),
@@ -107,7 +109,7 @@ _OPTIONS = (
         "--rules",
         metavar="FILE|none",
         help="Rules of your own, before those of gtdiag (docs/rules.md); none: no others than those of gtdiag.  "
-        "[default: [tool.gtdiag] in the nearest pyproject.toml]",
+        "[default: those of the configuration file]",
     ),
 )
 

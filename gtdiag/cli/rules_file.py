@@ -1,66 +1,48 @@
-"""`--rules FILE`, or `[tool.gtdiag]` of the nearest pyproject.toml, to the rules that an analysis works with."""
+"""`--rules FILE`, or the rules of the configuration file, to the rules that an analysis works with."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from gtdiag.cli.configuration import RULE_KEYS, Configuration
+from gtdiag.cli.configured_options import configuration_in_use
 
 if TYPE_CHECKING:
     from gtdiag.rules.rule_set import RuleSet
     from gtdiag.rules.user_rules import ReadText
 
 NO_RULES = "none"
-PROJECT_FILE = "pyproject.toml"
 
 
 def read_rules(given: str | None) -> RuleSet:
-    """The rules to work with; `given` is what `--rules` says. Raises RulesError for a file that cannot be used."""
+    """The rules to work with; `given` is what `--rules` says. Raises RulesError or ConfigurationError."""
     from gtdiag.rules.rule_set import read_rule_set
 
     if given == NO_RULES:
         return read_rule_set()
     if given is not None:
         return _read_file(Path(given))
-    project = _nearest_project_file()
-    return read_rule_set() if project is None else _read_project(project)
+    configuration = configuration_in_use()
+    return read_rule_set() if configuration is None else _read_configured(configuration)
 
 
-def _nearest_project_file() -> Path | None:
-    try:
-        here = Path.cwd()
-    except OSError:  # the working directory was removed
-        return None
-    return next((folder / PROJECT_FILE for folder in (here, *here.parents) if (folder / PROJECT_FILE).is_file()), None)
-
-
-def _read_project(path: Path) -> RuleSet:
+def _read_configured(configuration: Configuration) -> RuleSet:
     from gtdiag.rules.rule_set import extend_rule_set, read_rule_set
-    from gtdiag.rules.user_rules import RulesError, UserRulesParser, parse_rules_toml
+    from gtdiag.rules.user_rules import RulesError, UserRulesParser
 
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return read_rule_set()  # nothing was asked of gtdiag, and the file may be of no concern to it
-    if "gtdiag" not in text:
+    own = {key: value for key, value in configuration.table.items() if key in RULE_KEYS}
+    if not own:
         return read_rule_set()
-    tools = parse_rules_toml(text, str(path)).get("tool")
-    own: Any = tools.get("gtdiag") if isinstance(tools, dict) else None
-    if own is None:
-        return read_rule_set()
-    name = f"{path} [tool.gtdiag]"
-    if not isinstance(own, dict):
-        raise RulesError(f"{name}: must be a table")
-    unknown = sorted(set(own) - {"rules", "rule", "remedy"})
-    if unknown:
-        raise RulesError(
-            f'{name}: unknown key "{unknown[0]}" (known: rules, [[tool.gtdiag.rule]], [[tool.gtdiag.remedy]])'
-        )
+    path, name = configuration.path, configuration.name
     if "rules" not in own:
-        return extend_rule_set(UserRulesParser(str(path), text, _reader_beside(path)).parse(own))
+        return extend_rule_set(UserRulesParser(str(path), configuration.text, _reader_beside(path)).parse(own))
     if len(own) > 1:
         raise RulesError(f"{name}: either rules = FILE or rules written out here, not both")
     if not isinstance(own["rules"], str) or not own["rules"]:
         raise RulesError(f"{name}: rules must be the name of a file")
+    if own["rules"] == NO_RULES:
+        return read_rule_set()
     return _read_file(path.parent / own["rules"], asked_by=f" (named by {path})")
 
 

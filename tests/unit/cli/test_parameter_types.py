@@ -52,6 +52,15 @@ def test_kinds_to_fail_on() -> None:
     assert len(KINDS) == len(IncidentKind) + len(PatternKind) == len(set(KINDS))
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("oom_kil", "oom_kill"), ("any,restart-lop", "restart_loop"), ("Worker_Timeouts", "worker_timeout")],
+)
+def test_a_kind_that_was_mistyped(text: str, meant: str) -> None:
+    with pytest.raises(click.BadParameter, match=f"Did you mean {meant}[?]$"):
+        fail_on(text)
+
+
 @pytest.mark.parametrize("text", ["", ",", "oom", "any,none", "oom_kill,nope"])
 def test_what_is_no_list_of_kinds(text: str) -> None:
     with pytest.raises(click.BadParameter, match="choose any, none"):
