@@ -52,7 +52,6 @@ def measure(python: str, tasks: int, looks: int) -> None:
         finally:
             target.kill()
     middle, best, worst = statistics.median(took_ms), min(took_ms), max(took_ms)
-    middle, best, worst = statistics.median(took_ms), min(took_ms), max(took_ms)
     print(
         f"CPython {version} {tasks:>6} tasks: {middle:8.2f} ms a look (best {best:.2f}, worst {worst:.2f}); "
         f"first opening {opened_ms:.1f} ms, later {again_ms:.1f} ms"

@@ -52,7 +52,6 @@ class ProcessMemory:
         self._fd = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
         self.pages = _Pages(self.read_fresh)
         """What was read in this look, by page number (address / 4096); reading an item reads that page."""
-        self.reads = 0
 
     def close(self) -> None:
         """Close the file; reads fail from now on."""
@@ -69,7 +68,6 @@ class ProcessMemory:
         """Read past the cache; exactly `size` bytes or an error."""
         if not _LOWEST_ADDRESS <= address < _HIGHEST_ADDRESS or not 0 <= size <= _MAX_READ_BYTES:
             raise UnreadableMemoryError(f"no plausible address: {address:#x}, {size} bytes")
-        self.reads += 1
         try:
             data = os.pread(self._fd, size, address)
         except ProcessLookupError:
@@ -106,7 +104,6 @@ class ProcessMemory:
                     page = b""
                 if page != pages[number]:
                     changed.setdefault(number, []).append(page)
-            self.reads += len(in_order)
         return changed
 
     def read(self, address: int, size: int) -> bytes:

@@ -320,13 +320,23 @@ class ObjectReader:
         found = self.dict_get(modules, name)
         return found if found is not None and "module" in self.type_of(found).names else None
 
-    def weakref_target(self, address: int) -> int | None:
-        """What a weak reference points to, None for a dead one or an object of another type."""
-        names = self.type_of(address).names
-        if "weakref.ReferenceType" not in names and "weakref" not in names:
-            return None
-        target = self.memory.u64(address + _WEAKREF_OBJECT)
-        return target or None
+    def weakref_targets(self, references: list[int]) -> list[int]:
+        """What these weak references point to; dead ones, and objects of another type, are left out."""
+        targets: list[int] = []
+        kinds: dict[int, bool] = {}
+        for reference in references:
+            try:
+                type_address = self.memory.u64(reference + OB_TYPE)
+                is_reference = kinds.get(type_address)
+                if is_reference is None:
+                    names = self.type_at(type_address).names
+                    is_reference = kinds[type_address] = "weakref.ReferenceType" in names or "weakref" in names
+                target = self.memory.u64(reference + _WEAKREF_OBJECT) if is_reference else 0
+            except InconsistentReadError:
+                continue
+            if target:
+                targets.append(target)
+        return targets
 
     def cell_content(self, address: int) -> int:
         """What a cell holds (0 when it is empty); the object itself where it is no cell."""

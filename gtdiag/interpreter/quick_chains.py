@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gtdiag.interpreter.await_chain import AwaitChainReader
@@ -117,28 +118,19 @@ class QuickChainReader:
         self._kinds: dict[int, int] = {}
         self._places: dict[tuple[int, int, int], tuple[Frame, bool, bool] | None] = {}
         self._type_names: dict[int, str] = {}
+        self._frame_types: set[int] = set()
         self._memory.forget()
         try:
             self._in_pools = self._chains.futures_of_pools()
         except InconsistentReadError:
             result.unusual = tasks
             return result
-        self._prepared = (
-            self._memory.pages,
-            self._kinds,
-            self._places,
-            self._memory.read,
-            self._tag_bits,
-            self._locals,
-            self._embedded,
-            self._counts_slots,
-            self._has_depth,
-        )
+        self._walk = self._walker()
         self._read_usual(tasks, deadline, result)
         return result
 
     def _read_usual(self, tasks: list[int], deadline: float, result: QuickChains) -> None:
-        walked: list[tuple[int, SuspendedCode, list[int]]] = []
+        walked: list[tuple[int, SuspendedCode]] = []
         for position, task in enumerate(tasks):
             if not position % _TASKS_BETWEEN_LOOKS_AT_THE_CLOCK:
                 if len(self._memory.pages) > _MAX_PAGES:
@@ -148,27 +140,33 @@ class QuickChainReader:
                 if time.monotonic() > deadline:
                     result.rest = tasks[position:]
                     break
-            links: list[int] = []
             try:
-                code = self._walk(task, links)
+                code = self._walk(task, None)
                 if code is not None:
-                    walked.append((task, code, links))
+                    walked.append((task, code))
             except (_UnusualError, InconsistentReadError):
                 result.unusual.append(task)
         self._confirm(walked, result)
 
-    def _confirm(self, walked: list[tuple[int, SuspendedCode, list[int]]], result: QuickChains) -> None:
+    def _confirm(self, walked: list[tuple[int, SuspendedCode]], result: QuickChains) -> None:
         """Keep what was unchanged when all was read again after the walk: it was all there at the end of the walk."""
         if not walked:
             return
         changed = self._memory.changed_pages(rounds=_ROUNDS)
-        for task, code, links in walked:
-            if changed and not self._is_unchanged(links, changed):
-                result.torn.append(task)
-            else:
+        if not changed:
+            result.found += [code for _, code in walked]
+            return
+        for task, code in walked:
+            if self._is_unchanged(task, changed):
                 result.found.append(code)
+            else:
+                result.torn.append(task)
 
-    def _is_unchanged(self, links: list[int], changed: dict[int, list[bytes]]) -> bool:
+    def _is_unchanged(self, task: int, changed: dict[int, list[bytes]]) -> bool:
+        # The pages are still as the walk saw them: the same walk again tells what its chain was made of. Most looks
+        # find nothing changed, and never need to know.
+        links: list[int] = []
+        self._walk(task, links)
         for start, end in zip(links[::2], links[1::2], strict=True):
             for number in range(start >> 12, (end - 1 >> 12) + 1):
                 if number in changed:
@@ -183,102 +181,119 @@ class QuickChainReader:
         kind = self._kinds[type_address] = _KINDS.get(self._chains.usual_kind(info), _OTHER)
         return kind
 
-    def _walk(self, task: int, links: list[int]) -> SuspendedCode | None:
-        """A task's chain; None for one that is done. What it was made of is added to `links`: begin, end, ..."""
-        pages, kinds, places, read, tag_bits, locals_at, embedded, counts_slots, has_depth = self._prepared
+    def _walker(self) -> Callable[[int, list[int] | None], SuspendedCode | None]:
+        """The walk along a task's chain, with all that it needs for each of 10,000 tasks at hand."""
+        pages, kinds, places, read, frame_types = (
+            self._memory.pages,
+            self._kinds,
+            self._places,
+            self._memory.read,
+            self._frame_types,
+        )
+        tag_bits, locals_at, task_witness = self._tag_bits, self._locals, self._task_witness
+        embedded, counts_slots, has_depth = self._embedded, self._counts_slots, self._has_depth
         unpack_word, unpack_two = _WORD.unpack_from, _TWO_WORDS.unpack_from
         unpack_task, unpack_frame = self._task.unpack.unpack_from, self._frame.unpack.unpack_from
         task_size, frame_size = self._task.size, self._frame.size
         of_type, of_state, of_coro, of_name = self._task.order
         f_type, f_state, f_code, f_instruction, f_top, *f_depth = self._frame.order
-        frames: list[Frame] = []
-        through: list[str] = []
-        awaits: str | None = None
-        name = ""
-        waits_for_others = False
-        current, kind = task, _TASK
-        # Where `current` has its type, and the word behind it: what a wrapper wraps, up to 3.10 a coroutine's frame.
-        at = second = 0
-        for _ in range(_MAX_LINKS):
-            offset = current & _OFFSET
-            if kind == _GENERATOR:
-                holder = current
-                if not embedded:
-                    links += (at, at + 16)
-                    holder = second
-                    offset = holder & _OFFSET
-                if offset + frame_size <= PAGE_BYTES:
-                    fields = unpack_frame(pages[holder >> 12], offset)
-                else:
-                    fields = unpack_frame(read(holder, frame_size))
-                if not embedded and self._type_names.get(fields[f_type]) != _FRAME and not self._is_frame(holder):
-                    raise _UnusualError
-                place = fields[f_code], fields[f_instruction], fields[f_state]
-                try:
-                    known = places[place]
-                except KeyError:
-                    known = self._place(current, place)
-                if known is None:
-                    raise _UnusualError
-                frame, awaiting, waits_for_others = known
-                frames.append(frame)
-                first = holder + locals_at
-                top_at = first + 8 * fields[f_top] if counts_slots else fields[f_top]
-                if has_depth:
-                    top_at += 8 * fields[f_depth[0]]
-                top_at -= 8
-                if not awaiting or not first <= top_at <= first + _MAX_STACK_BYTES or top_at & 7:
-                    raise _UnusualError
-                links += (holder + OB_TYPE, top_at + 8)
-                following = unpack_word(pages[top_at >> 12], top_at & _OFFSET)[0]
-                if tag_bits:
-                    if following & tag_bits == tag_bits or following < 8:
-                        top_at -= 8
-                        following = unpack_word(pages[top_at >> 12], top_at & _OFFSET)[0]
-                        if top_at < first or following & tag_bits == tag_bits:
+
+        def walk(task: int, links: list[int] | None) -> SuspendedCode | None:
+            """None for a task that is done. What the chain is made of is added to `links`, if given: begin, end, ..."""
+            frames: list[Frame] = []
+            through: list[str] = []
+            awaits: str | None = None
+            name = ""
+            waits_for_others = False
+            current, kind = task, _TASK
+            # Where `current` has its type, and the word behind it: what a wrapper wraps, a coroutine's frame (3.10).
+            at = second = 0
+            for _ in range(_MAX_LINKS):
+                offset = current & _OFFSET
+                if kind == _GENERATOR:
+                    holder = current
+                    if not embedded:
+                        holder = second
+                        offset = holder & _OFFSET
+                    if offset + frame_size <= PAGE_BYTES:
+                        fields = unpack_frame(pages[holder >> 12], offset)
+                    else:
+                        fields = unpack_frame(read(holder, frame_size))
+                    if not embedded and fields[f_type] not in frame_types:
+                        if not self._is_frame(holder):
                             raise _UnusualError
-                    following &= ~tag_bits
-            elif kind == _WRAPPER:
-                following = second
-                links += (at, at + 16)
-            elif kind == _TASK:
-                if offset + task_size <= PAGE_BYTES:
-                    fields = unpack_task(pages[current >> 12], offset)
-                else:
-                    fields = unpack_task(read(current, task_size))
-                if fields[of_state]:
-                    if current == task:
-                        if kinds.get(fields[of_type]) != _TASK:
-                            raise _UnusualError
-                        return None
-                    awaits = self._objects.type_at(fields[of_type]).name
-                    break
-                text = self._name(fields[of_name])
-                if current == task:
-                    if (kinds.get(fields[of_type]) or self._kind_of(fields[of_type])) != _TASK:
+                        frame_types.add(fields[f_type])
+                    place = fields[f_code], fields[f_instruction], fields[f_state]
+                    try:
+                        known = places[place]
+                    except KeyError:
+                        known = self._place(current, place)
+                    if known is None:
                         raise _UnusualError
-                    name = text
+                    frame, awaiting, waits_for_others = known
+                    frames.append(frame)
+                    first = holder + locals_at
+                    top_at = first + 8 * fields[f_top] if counts_slots else fields[f_top]
+                    if has_depth:
+                        top_at += 8 * fields[f_depth[0]]
+                    top_at -= 8
+                    if not awaiting or not first <= top_at <= first + _MAX_STACK_BYTES or top_at & 7:
+                        raise _UnusualError
+                    if links is not None:
+                        links += (at, at + 16, holder + OB_TYPE, top_at + 8)
+                    following = unpack_word(pages[top_at >> 12], top_at & _OFFSET)[0]
+                    if tag_bits:
+                        if following & tag_bits == tag_bits or following < 8:
+                            top_at -= 8
+                            following = unpack_word(pages[top_at >> 12], top_at & _OFFSET)[0]
+                            if top_at < first or following & tag_bits == tag_bits:
+                                raise _UnusualError
+                        following &= ~tag_bits
+                elif kind == _WRAPPER:
+                    following = second
+                    if links is not None:
+                        links += (at, at + 16)
+                elif kind == _TASK:
+                    if offset + task_size <= PAGE_BYTES:
+                        fields = unpack_task(pages[current >> 12], offset)
+                    else:
+                        fields = unpack_task(read(current, task_size))
+                    if fields[of_state]:
+                        if current == task:
+                            if kinds.get(fields[of_type]) != _TASK:
+                                raise _UnusualError
+                            return None
+                        awaits = self._objects.type_at(fields[of_type]).name
+                        break
+                    text = self._name(fields[of_name])
+                    if current == task:
+                        if (kinds.get(fields[of_type]) or self._kind_of(fields[of_type])) != _TASK:
+                            raise _UnusualError
+                        name = text
+                    else:
+                        through.append(text)
+                    if links is not None:
+                        links += (current + OB_TYPE, current + task_witness)
+                    following = fields[of_coro]
                 else:
-                    through.append(text)
-                links += (current + OB_TYPE, current + self._task_witness)
-                following = fields[of_coro]
+                    awaits = self._awaited_future(current, waits_for_others)
+                    break
+                if not following or following & 7:
+                    raise _UnusualError
+                current = following
+                at = current + OB_TYPE
+                if at & _OFFSET <= PAGE_BYTES - 16:
+                    type_address, second = unpack_two(pages[at >> 12], at & _OFFSET)
+                else:
+                    type_address, second = unpack_two(read(at, 16))
+                kind = kinds.get(type_address) or self._kind_of(type_address)
+                if kind == _OTHER:
+                    raise _UnusualError
             else:
-                awaits = self._awaited_future(current, waits_for_others)
-                break
-            if not following or following & 7:
                 raise _UnusualError
-            current = following
-            at = current + OB_TYPE
-            if at & _OFFSET <= PAGE_BYTES - 16:
-                type_address, second = unpack_two(pages[at >> 12], at & _OFFSET)
-            else:
-                type_address, second = unpack_two(read(at, 16))
-            kind = kinds.get(type_address) or self._kind_of(type_address)
-            if kind == _OTHER:
-                raise _UnusualError
-        else:
-            raise _UnusualError
-        return SuspendedCode("task", name, tuple(frames), awaits, tuple(through))
+            return SuspendedCode("task", name, tuple(frames), awaits, tuple(through))
+
+        return walk
 
     def _place(self, generator: int, place: tuple[int, int, int]) -> tuple[Frame, bool, bool] | None:
         """What a generator in this place of its code is at: its frame, whether it awaits, and maybe for other tasks."""
@@ -328,11 +343,15 @@ class QuickChainReader:
         """A task's name; 3.12 and later keep the number of an unnamed one only."""
         offset = address & _OFFSET
         if offset + _NAME.size <= PAGE_BYTES:
-            of_type, size, value, state = _NAME.unpack_from(self._memory.pages[address >> 12], offset)
+            page = self._memory.pages[address >> 12]
+            of_type, size, value, state = _NAME.unpack_from(page, offset)
             kind = self._type_names.get(of_type) or self._name_of_type(of_type)
             if kind == "int" and size == _ONE_DIGIT and self._int_format == "tag":
                 return f"Task-{value & _DIGIT}"
             if kind == "str" and state & _ASCII == _ASCII and 0 < size <= _LONGEST_NAME:
+                start = offset + self._str_header
+                if start + size <= PAGE_BYTES:
+                    return page[start : start + size].decode("latin-1")
                 return self._memory.read(address + self._str_header, size).decode("latin-1")
         name = self._objects.simple_value(address)
         if isinstance(name, str):

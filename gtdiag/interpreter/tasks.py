@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gtdiag.interpreter.await_chain import AwaitChain, AwaitChainReader
 from gtdiag.interpreter.errors import InconsistentReadError
 from gtdiag.interpreter.frames import FrameReader
-from gtdiag.interpreter.objects import ObjectReader
+from gtdiag.interpreter.objects import ObjectReader, TypeInfo
 from gtdiag.interpreter.quick_chains import QuickChainReader
 from gtdiag.interpreter.task_lists import TaskListReader
 from gtdiag.interpreter.threads import ThreadReader
@@ -34,10 +34,11 @@ class SuspendedReading:
 
 
 def _by_name(code: SuspendedCode) -> tuple[str, int, str]:
-    if code.name.startswith(_UNNAMED) and code.name[len(_UNNAMED) :].isdecimal():
-        return _UNNAMED, int(code.name[len(_UNNAMED) :][:18]), code.name
-    match = _NUMBERED.match(code.name)
-    return (match.group(1), int(match.group(2)[:18]), code.name) if match else (code.name, 0, code.name)
+    name = code.name
+    if name[:5] == _UNNAMED and name[5:].isdecimal():
+        return _UNNAMED, int(name[5:23]), name
+    match = _NUMBERED.match(name)
+    return (match.group(1), int(match.group(2)[:18]), name) if match else (name, 0, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class TaskReader:
     def _task_addresses(self) -> tuple[list[int], bool]:
         objects = self._objects
         listed, whole = self._lists.read()
-        found = {address: None for address in listed if self._looks_like_task(address)}
+        found = dict.fromkeys(self._tasks_among(listed))
         for interpreter in self._threads.interpreters():
             modules = self._threads.modules(interpreter)
             module = objects.module(modules, _TASKS_MODULE) if modules else None
@@ -140,24 +141,26 @@ class TaskReader:
                     continue
                 if "WeakSet" in objects.type_of(container).names:
                     data = objects.attribute(container, "data")
-                    members = objects.set_members(data) if data else []
-                    targets = [self._target(member) for member in members]
+                    targets = objects.weakref_targets(objects.set_members(data)) if data else []
                 else:
-                    targets = list(objects.set_members(container))
-                found.update((target, None) for target in targets if target and self._looks_like_task(target))
+                    targets = objects.set_members(container)
+                found.update(dict.fromkeys(self._tasks_among(targets)))
         return list(found), whole
 
-    def _target(self, reference: int) -> int | None:
-        try:
-            return self._objects.weakref_target(reference)
-        except InconsistentReadError:
-            return None
-
-    def _looks_like_task(self, address: int) -> bool:
-        try:
-            return self._chains.is_task(self._objects.type_of(address))
-        except InconsistentReadError:
-            return False
+    def _tasks_among(self, addresses: list[int]) -> list[int]:
+        """Those at which there is a task."""
+        found: list[int] = []
+        last: TypeInfo | None = None
+        for address in addresses:
+            try:
+                info = self._objects.type_of(address)
+            except InconsistentReadError:
+                continue
+            # Nearly all tasks of a program are of one type.
+            if info is last or self._chains.is_task(info):
+                last = info
+                found.append(address)
+        return found
 
     def _held_still(self, chains: list[_Chain]) -> tuple[list[_Chain], list[_Chain]]:
         """Those that are the same a moment later, and those that are not.
