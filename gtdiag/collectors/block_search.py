@@ -9,20 +9,15 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from gtdiag.parsing.relevance import (
-    COARSE_LITERALS,
-    JOURNAL_LITERALS,
-    JOURNAL_MARK,
-    SIGNAL_BYTES,
-    SIGNAL_SPAN_BYTES,
-)
+from gtdiag.collectors.literal_search import search_in_one_pass, search_lines_for, search_one_by_one
+from gtdiag.parsing.relevance import COARSE_LITERALS, JOURNAL_LITERALS, JOURNAL_MARK
 
 SEARCHED_ALONE = 16
 """Blocks (of 1 MB) before other processes are started: one takes 0.1 s to start, as long as searching these."""
 
 
 class SearchedBlock(NamedTuple):
-    """A block of whole lines, and where in it the tell-tale lines begin, in order."""
+    """A block of whole lines, and where in it the lines begin that may be tell-tale, in order."""
 
     block: bytes
     starts: Iterable[int]
@@ -33,17 +28,25 @@ BlockSearch = Callable[[Iterable[bytes]], Iterator[SearchedBlock]]
 
 def search_here(blocks: Iterable[bytes]) -> Iterator[SearchedBlock]:
     """Search block by block, in this process."""
-    literals: tuple[bytes, ...] | None = None
-    for block in blocks:
-        if literals is None:
-            literals = _literals_for(block)
-        yield SearchedBlock(block, find_tell_tale_lines(block, literals))
+    remaining = iter(blocks)
+    first = next(remaining, None)
+    if first is None:
+        return
+    search = search_lines_for(_literals_for(first))
+    for block in itertools.chain((first,), remaining):
+        yield SearchedBlock(block, search(block))
 
 
 def search_with(jobs: int) -> BlockSearch:
-    """A search by `jobs` processes besides this one, for logs that are worth it; `search_here` for one."""
-    if jobs <= 1:
+    """The fastest search there is: where it takes the standard library, by `jobs` processes besides this one."""
+    # In one pass a block is searched before it could be sent to another process.
+    if jobs <= 1 or search_in_one_pass(COARSE_LITERALS) is not None:
         return search_here
+    return search_by_processes(jobs)
+
+
+def search_by_processes(jobs: int) -> BlockSearch:
+    """A search by processes besides this one, for logs that are worth it."""
 
     def search(blocks: Iterable[bytes]) -> Iterator[SearchedBlock]:
         remaining = iter(blocks)
@@ -51,8 +54,9 @@ def search_with(jobs: int) -> BlockSearch:
         if first is None:
             return
         literals = _literals_for(first)
+        search_block = search_one_by_one(literals)
         for block in itertools.chain((first,), itertools.islice(remaining, SEARCHED_ALONE - 1)):
-            yield SearchedBlock(block, find_tell_tale_lines(block, literals))
+            yield SearchedBlock(block, search_block(block))
         following = next(remaining, None)
         if following is not None:
             # Imported for large logs only.
@@ -61,21 +65,6 @@ def search_with(jobs: int) -> BlockSearch:
             yield from search_elsewhere(itertools.chain((following,), remaining), literals, jobs)
 
     return search
-
-
-def find_tell_tale_lines(block: bytes, literals: tuple[bytes, ...]) -> list[int]:
-    """Where the lines begin that hold a tell-tale word, in order."""
-    starts: set[int] = set()
-    for literal in literals:
-        at = block.find(literal)
-        while at >= 0:
-            end = block.find(b"\n", at)
-            end = len(block) if end < 0 else end
-            # Only around the literal: a line may be long, and most that hold only the literal are access lines.
-            if SIGNAL_BYTES.search(block, max(at - SIGNAL_SPAN_BYTES, 0), min(at + SIGNAL_SPAN_BYTES, end)) is not None:
-                starts.add(block.rfind(b"\n", 0, at) + 1)
-            at = block.find(literal, end)
-    return sorted(starts)
 
 
 def _literals_for(first_block: bytes) -> tuple[bytes, ...]:

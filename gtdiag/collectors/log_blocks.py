@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable, Iterator
 
@@ -25,6 +26,8 @@ _MOST_BYTES_PER_CHARACTER = 4
 _LINE_BYTES = LINE_CHARACTERS * _MOST_BYTES_PER_CHARACTER
 _RETAINED_BYTES = LOOK_BACK_CHARACTERS * _MOST_BYTES_PER_CHARACTER
 
+
+_WORTH_SPLITTING_BYTES = 1 << 16
 
 _HOLE = b"\0" * 64
 _ZEROS = re.compile(rb"\0{64,}")
@@ -88,11 +91,11 @@ class _Scanner:
         for start in starts:
             if start < fed_to:
                 continue
-            number = counted_line + block.count(b"\n", counted_to, start)
             end = _line_end(block, start)
             reach = _reach_of(block, start, end)
             if reach is None:
                 continue
+            number = counted_line + _count_lines(block, counted_to, start)
             for before_number, text in self._look_back(block, start, number, reach.before):
                 yield from parser.feed(text, before_number)
             yield from parser.feed(decode_line(block[start:end]), number)
@@ -101,7 +104,7 @@ class _Scanner:
             counted_to = fed_to
             yield from events
         counted_to = min(counted_to, len(block))
-        self._first_line = counted_line + block.count(b"\n", counted_to)
+        self._first_line = counted_line + _count_lines(block, counted_to, len(block))
         self._previous = block if len(block) >= _RETAINED_BYTES else (self._previous + block)[-_RETAINED_BYTES * 2 :]
 
     def _feed_attentively(self, block: bytes, start: int, number: int) -> tuple[list[Event], int, int]:
@@ -137,6 +140,14 @@ class _Scanner:
             if characters > LOOK_BACK_CHARACTERS + LINE_CHARACTERS:
                 break
         return found[::-1]
+
+
+def _count_lines(block: bytes, start: int, end: int) -> int:
+    if end - start < _WORTH_SPLITTING_BYTES:
+        return block.count(b"\n", start, end)
+    # Lines are found by memchr, which takes a third to a half of the time of bytes.count (CPython 3.11 to 3.13).
+    lines = io.BytesIO(block if end - start == len(block) else block[start:end]).readlines()
+    return len(lines) - (not lines[-1].endswith(b"\n"))
 
 
 def _line_end(block: bytes, start: int) -> int:

@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from gtdiag.collectors.block_search import SearchedBlock, find_tell_tale_lines
+from gtdiag.collectors.block_search import SearchedBlock
+from gtdiag.collectors.literal_search import search_one_by_one
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 def search_elsewhere(blocks: Iterator[bytes], literals: tuple[bytes, ...], jobs: int) -> Iterator[SearchedBlock]:
     """Each process has one block at a time, so neither side ever waits for the other to read."""
+    search = search_one_by_one(literals)
     with _searchers(literals, jobs) as connections:
         pending: deque[tuple[Connection[Any, Any] | None, bytes]] = deque()
 
@@ -44,7 +46,7 @@ def search_elsewhere(blocks: Iterator[bytes], literals: tuple[bytes, ...], jobs:
                     starts = array("Q", sent_to.recv_bytes())
             # A process that was ended from outside costs time and nothing else.
             hand_out(None if starts is None else sent_to)
-            yield SearchedBlock(block, find_tell_tale_lines(block, literals) if starts is None else starts)
+            yield SearchedBlock(block, search(block) if starts is None else starts)
 
 
 @contextlib.contextmanager
@@ -76,9 +78,10 @@ def _searchers(literals: tuple[bytes, ...], jobs: int) -> Iterator[list[Connecti
 
 
 def _serve(connection: Connection[Any, Any], literals: tuple[bytes, ...]) -> None:
+    search = search_one_by_one(literals)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            connection.send_bytes(array("Q", find_tell_tale_lines(connection.recv_bytes(), literals)))
+            connection.send_bytes(array("Q", search(connection.recv_bytes())))
 
 
 @contextlib.contextmanager

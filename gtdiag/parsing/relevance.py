@@ -73,17 +73,15 @@ COARSE_LITERALS: tuple[bytes, ...] = (
     b"Killed process ",
     b"oom-kill:constraint",
 )
-"""Literals of which each tell-tale line holds at least one. Each is one more search of everything (0.3 ms a megabyte),
-so a line that always stands next to another tell-tale line ("Listening at", "Reason:") has none of its own."""
+"""Literals of which each tell-tale line holds at least one. Without ahocorasick_rs each is one more search of
+everything (0.3 ms a megabyte), so a line that always stands next to another tell-tale line ("Listening at", "Reason:")
+has none of its own."""
 
 JOURNAL_LITERALS: tuple[bytes, ...] = (b'"MESSAGE":[', b'"MESSAGE": [', b'"MESSAGE" : [')
 """The same for a journal's JSON, where a message with control characters in it (colours) is a list of bytes."""
 
 JOURNAL_MARK = b'"__REALTIME_TIMESTAMP"'
 """Each line of a journal's JSON holds this."""
-
-SIGNAL_SPAN_BYTES = 64
-"""A tell-tale word begins and ends within this distance of its literal."""
 
 
 def find_reach(text: str) -> Reach | None:

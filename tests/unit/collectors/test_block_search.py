@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gtdiag.collectors import block_search
-from gtdiag.collectors.block_search import search_here, search_with
+from gtdiag.collectors import block_search, log_files
+from gtdiag.collectors.block_search import BlockSearch, search_by_processes, search_here
 from gtdiag.collectors.log_files import collect_log_events
 from gtdiag.model.events import Event, WorkerTimedOut
 
@@ -40,19 +40,19 @@ def found(results: Iterator[block_search.SearchedBlock]) -> list[tuple[bytes, li
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 40])
 def test_the_same_places_in_the_same_order(count: int) -> None:
     blocks = make_blocks(count)
-    assert found(search_with(3)(iter(blocks))) == found(search_here(blocks))
+    assert found(search_by_processes(3)(iter(blocks))) == found(search_here(blocks))
     assert multiprocessing.active_children() == []
 
 
 def test_a_block_full_of_hits() -> None:
     """The answer is larger than a pipe holds."""
     blocks = [b"a (pid:1)\nWORKER TIMEOUT (pid:1)\n" * 40_000] * 5
-    assert found(search_with(2)(blocks)) == found(search_here(blocks))
+    assert found(search_by_processes(2)(blocks)) == found(search_here(blocks))
 
 
 def test_a_process_that_is_ended_costs_nothing_but_time() -> None:
     blocks = make_blocks(30)
-    results = search_with(2)(iter(blocks))
+    results = search_by_processes(2)(iter(blocks))
     seen = [next(results) for _ in range(4)]
     children = multiprocessing.active_children()
     assert len(children) == 2
@@ -65,7 +65,7 @@ def test_a_process_that_is_ended_costs_nothing_but_time() -> None:
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs POSIX signals")
 def test_an_interrupt_in_the_terminal_is_for_the_process_that_reports(capfd: pytest.CaptureFixture[str]) -> None:
     blocks = make_blocks(30)
-    results = search_with(2)(iter(blocks))
+    results = search_by_processes(2)(iter(blocks))
     seen = [next(results) for _ in range(4)]
     children = multiprocessing.active_children()
     for child in children:
@@ -78,7 +78,7 @@ def test_an_interrupt_in_the_terminal_is_for_the_process_that_reports(capfd: pyt
 
 
 def test_whoever_stops_reading_leaves_no_process_behind() -> None:
-    results = search_with(2)(iter(make_blocks(30)))
+    results = search_by_processes(2)(iter(make_blocks(30)))
     for _ in range(3):
         next(results)
     assert multiprocessing.active_children()
@@ -86,15 +86,16 @@ def test_whoever_stops_reading_leaves_no_process_behind() -> None:
     assert multiprocessing.active_children() == []
 
 
-def test_the_events_of_a_log_are_the_same(tmp_path: Path) -> None:
+def test_the_events_of_a_log_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Time-outs with their tracebacks across the borders of blocks, and holes, and lines that are too long."""
     path = tmp_path / "gunicorn.log"
     path.write_bytes(b"".join(make_large_log(4)))
 
-    def events(jobs: int) -> list[Event]:
-        return list(collect_log_events([str(path)], jobs=jobs))
+    def events(search: BlockSearch) -> list[Event]:
+        monkeypatch.setattr(log_files, "search_with", lambda jobs: search)
+        return list(collect_log_events([str(path)]))
 
-    one, several = events(1), events(2)
+    one, several = events(search_here), events(search_by_processes(2))
     assert one == several
     assert sum(isinstance(event, WorkerTimedOut) for event in one) > 100
 

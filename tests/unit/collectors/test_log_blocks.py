@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import itertools
+from collections.abc import Iterable, Iterator
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gtdiag.collectors.block_search import BlockSearch, SearchedBlock, search_here
+from gtdiag.collectors.literal_search import search_one_by_one
 from gtdiag.collectors.log_blocks import decode_line, read_line_blocks, scan_blocks
 from gtdiag.model.events import Event
 from gtdiag.parsing.log_parser import LogParser
-from gtdiag.parsing.relevance import COARSE_LITERALS, LINE_CHARACTERS, SIGNAL, SIGNAL_BYTES
+from gtdiag.parsing.relevance import COARSE_LITERALS, JOURNAL_LITERALS, LINE_CHARACTERS, SIGNAL, SIGNAL_BYTES
 
 STAMP = "[2025-07-22 20:10:41 +0000]"
 WORKERS = "/srv/venv/site-packages/gunicorn/workers"
@@ -99,16 +102,24 @@ def feed_every_line(data: bytes) -> list[Event]:
     return found + parser.flush()
 
 
-def read_in_blocks(data: bytes, block_bytes: int) -> list[Event]:
+def read_in_blocks(data: bytes, block_bytes: int, search: BlockSearch = search_here) -> list[Event]:
     parser = LogParser("x.log")
-    return [*scan_blocks(read_line_blocks(io.BytesIO(data), block_bytes), parser), *parser.flush()]
+    return [*scan_blocks(read_line_blocks(io.BytesIO(data), block_bytes), parser, search), *parser.flush()]
+
+
+def search_slowly(blocks: Iterable[bytes]) -> Iterator[SearchedBlock]:
+    """What is used where no faster search is installed."""
+    search = search_one_by_one(COARSE_LITERALS + JOURNAL_LITERALS)
+    return (SearchedBlock(block, search(block)) for block in blocks)
 
 
 @settings(max_examples=300, deadline=None)
 @given(lines=lines, block_bytes=st.sampled_from([100, 1000, 20_000, 1 << 20]), ended=st.booleans())
 def test_blocks_give_the_events_of_every_line(lines: list[str], block_bytes: int, ended: bool) -> None:
     data = "\n".join(lines).encode("utf-8", "surrogatepass") + (b"\n" if ended else b"")
-    assert read_in_blocks(data, block_bytes) == feed_every_line(data)
+    every_line = feed_every_line(data)
+    assert read_in_blocks(data, block_bytes) == every_line
+    assert read_in_blocks(data, block_bytes, search_slowly) == every_line
 
 
 @settings(max_examples=200, deadline=None)
