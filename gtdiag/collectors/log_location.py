@@ -21,12 +21,14 @@ class LogLocation:
     """Where to read the log. `path` opens it from here, `shown` is what a person calls it.
 
     `path` is None where it cannot be tailed; `why` and `hint` then say so. With a path, `why` says that it is a guess.
+    `journal`: what its entries are matched with, where it is in the journal.
     """
 
     path: Path | None
     shown: str
     why: str = ""
     hint: str = ""
+    journal: tuple[str, ...] = ()
 
 
 def find_log(pid: int, error_log: str | None, chdir: str | None = None) -> LogLocation:

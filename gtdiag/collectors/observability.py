@@ -7,7 +7,7 @@ import os
 from gtdiag.collectors.clock import SystemClock
 from gtdiag.collectors.heartbeats import read_heartbeat
 from gtdiag.collectors.host_rights import collect_host_facts
-from gtdiag.collectors.log_location import find_log
+from gtdiag.collectors.log_choice import find_masters_log
 from gtdiag.collectors.master import read_master
 from gtdiag.collectors.own_rights import collect_own_facts
 from gtdiag.collectors.process_rights import collect_place_facts, collect_process_facts
@@ -42,12 +42,13 @@ def _collect_master(pid: int, is_gunicorn: bool | None) -> MasterFacts:
     finder = WorkerFinder(pid)
     workers = finder.find()
     python, python_known, interpreter = _try_interpreter(pid, facts.python)
-    location = find_log(pid, facts.text("errorlog"), facts.text("chdir"))
+    location = find_masters_log(pid, facts)
+    followed = location.path is not None or bool(location.journal)
     return MasterFacts(
         process=collect_process_facts(pid, pid),
         is_gunicorn=is_gunicorn,
         place=collect_place_facts(pid),
-        log=LogFacts(location.shown, location.path is not None, location.why, location.hint),
+        log=LogFacts(location.shown, followed, location.why, location.hint),
         version=facts.version,
         worker_class=facts.text("worker_class"),
         timeout_s=facts.number("timeout"),
