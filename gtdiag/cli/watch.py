@@ -67,6 +67,12 @@ Exit codes: 0 nothing found, 1 incidents or patterns found, 2 wrong usage or no 
     help="Write each event, and each incident, as a JSON line as it happens: to standard error, or with -o to standard "
     "output.",
 )
+@option(
+    "--metrics",
+    metavar="PORT|ADDRESS:PORT|FILE",
+    help="Figures for Prometheus: served on PORT of 127.0.0.1 or of ADDRESS, or written to FILE every few seconds "
+    "(docs/metrics.md). Needs the extra gtdiag[metrics].",
+)
 @report_options
 def watch(
     pid: int | None,
@@ -79,6 +85,7 @@ def watch(
     record: str | None,
     no_live: bool,
     json_events: bool,
+    metrics: str | None,
     report_options: ReportOptions,
 ) -> ExitCode:
     """Watch a running gunicorn master and tell what its workers hang in.
@@ -95,11 +102,13 @@ def watch(
       gtdiag watch 1234 --rules gtdiag-rules.toml
       gtdiag watch 1234 --for 1m --health http://127.0.0.1:8000/healthz
       gtdiag watch 1234 --until-incident --format json -o report.json
+      gtdiag watch 1234 --no-live --metrics 9107
       kubectl logs -f POD | gtdiag watch 1234 --log -
     """
     rules = read_rules(report_options.rules)
     master_pid = choose_master(pid, pidfile)
 
+    from gtdiag.cli.watch_exports import ExportPlan
     from gtdiag.cli.watch_session import WatchPlan, run_watch
 
     plan = WatchPlan(
@@ -114,5 +123,10 @@ def watch(
         health=health,
         rules=rules,
         keep_stacks=report_options.wants_stacks,
+        exports=ExportPlan(
+            metrics=metrics,
+            quiet=json_events and report_options.output in (None, "-"),
+            redact=report_options.redact,
+        ),
     )
     return run_watch(plan, report_options)

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Protocol
@@ -18,6 +18,7 @@ from gtdiag.cli.output_file import check_file
 from gtdiag.cli.report_options import ReportOptions
 from gtdiag.cli.see_again import say_how_to_see_again
 from gtdiag.cli.terminal import can_draw
+from gtdiag.cli.watch_exports import ExportPlan, WatchExports, open_exports
 from gtdiag.cli.watch_views import JsonLines, LiveWindow, PlainLines, WatchView
 from gtdiag.collectors.live import LiveCollector
 from gtdiag.errors import ExitCode, GtdiagError, RecordingError
@@ -51,6 +52,7 @@ class WatchPlan:
     keep_stacks: bool = False
     """Whether the format of the report asks for every stack that is seen."""
     health: str | None = None
+    exports: ExportPlan | None = None
 
 
 def run_watch(plan: WatchPlan, options: ReportOptions) -> ExitCode:
@@ -69,9 +71,11 @@ def run_watch(plan: WatchPlan, options: ReportOptions) -> ExitCode:
         redact=options.redact,
         health_url=plan.health,
     )
+    exports = open_exports(plan.exports or ExportPlan())
     recorder = _open_recording(plan.record, redact=options.redact) if plan.record is not None else None
     try:
-        observation = _observe(plan, options, collector, recorder)
+        with closing(exports):
+            observation = _observe(plan, options, collector, recorder, exports)
     except KeyboardInterrupt:
         _finish(recorder)
         _say_how_to_see_again(plan, options)
@@ -135,10 +139,14 @@ def _open_recording(path: str, *, redact: bool) -> RecordingFile:
 
 
 def _observe(
-    plan: WatchPlan, options: ReportOptions, collector: LiveCollector, recorder: RecordingFile | None
+    plan: WatchPlan,
+    options: ReportOptions,
+    collector: LiveCollector,
+    recorder: RecordingFile | None,
+    exports: WatchExports,
 ) -> Observation:
     view = _choose_view(plan, options)
-    session = WatchSession(plan, collector, view, recorder)
+    session = WatchSession(plan, collector, view, recorder, exports)
     with _ends_on_signals(session.stop_by_user):
         try:
             return session.run()
@@ -170,12 +178,19 @@ class WatchSession:
     """Hands each event to the recording, the analysis and the view, until the events end."""
 
     def __init__(
-        self, plan: WatchPlan, collector: EventSource, view: WatchView, recorder: RecordingFile | None
+        self,
+        plan: WatchPlan,
+        collector: EventSource,
+        view: WatchView,
+        recorder: RecordingFile | None,
+        exports: WatchExports | None = None,
     ) -> None:
         self._plan = plan
         self._collector = collector
         self._view = view
         self._recorder = recorder
+        self._exports = exports or WatchExports(())
+        self._error: GtdiagError | None = None
         self._analysis = Analysis(plan.rules, keep_stacks=plan.keep_stacks)
         self._news = IncidentNews()
         self._stopping = False
@@ -183,26 +198,18 @@ class WatchSession:
 
     def run(self) -> Observation:
         """Follow the events to their end."""
-        error: GtdiagError | None = None
         collected = False
         try:
             for event in self._collector.events():
-                if self._recorder is not None and error is None:
-                    try:
-                        self._recorder.write(event)
-                    except RecordingError as recording_error:
-                        error = recording_error
-                        self._stop("end")
                 self._take(event)
                 collected = collected or not isinstance(event, (ObservationStarted, CollectionGap))
         except GtdiagError as collector_error:
             if not collected:
                 raise
-            error = collector_error
+            self._error = collector_error
         report = self._analysis.report()
-        with self._heeding_readers():
-            self._tell_news(report, final=True)
-        return Observation(report, error, self._analysis.stacks())
+        self._tell_news(report, final=True)
+        return Observation(report, self._error, self._analysis.stacks())
 
     def stop_by_user(self) -> None:
         """End the watch with the report; called by the signal handler, so it only sets flags."""
@@ -216,10 +223,13 @@ class WatchSession:
             self._collector.stop(reason)
 
     def _take(self, event: Event) -> None:
+        if isinstance(event, ObservationEnded):
+            self._take_last(event)
+            return
+        self._record(event)
         self._analysis.add(event)
+        self._exports.add(event)
         with self._heeding_readers():
-            if isinstance(event, ObservationEnded):  # the last event stays the last line
-                self._tell_news(self._analysis.report(), final=True)
             self._view.show_event(event)
         now_s = time.monotonic()
         if now_s < self._next_report_s:
@@ -227,16 +237,48 @@ class WatchSession:
         report = self._analysis.report()
         with self._heeding_readers():
             self._view.show_report(report)
-            self._tell_news(report)
+        self._tell_news(report)
+        self._take_gaps(event)
         wanted = self._plan.until_incident
         if wanted is not None and len(report.incidents) >= wanted:
             self._stop("until_incident")
         took_s = time.monotonic() - now_s
         self._next_report_s = now_s + max(REPORT_EVERY_S, PAUSE_PER_REPORT * took_s)
 
+    def _take_last(self, event: ObservationEnded) -> None:
+        """The last event: what it brings to light is told before it, so that it is the last line, too."""
+        self._analysis.add(event)
+        self._exports.add(event)
+        self._tell_news(self._analysis.report(), final=True)
+        self._exports.close()
+        self._take_gaps(event)
+        self._record(event)
+        with self._heeding_readers():
+            self._view.show_event(event)
+
+    def _take_gaps(self, event: Event) -> None:
+        for gap in self._exports.gaps(event):
+            self._record(gap)
+            self._analysis.add(gap)
+            self._exports.add(gap)
+            with self._heeding_readers():
+                self._view.show_event(gap)
+
+    def _record(self, event: Event) -> None:
+        if self._recorder is None or self._error is not None:
+            return
+        try:
+            self._recorder.write(event)
+        except RecordingError as error:
+            self._error = error
+            self._stop("end")
+
     def _tell_news(self, report: Report, *, final: bool = False) -> None:
-        for notice in self._news.read(report, final=final):
-            self._view.show_incident(notice)
+        news = self._news.read(report, final=final)
+        with self._heeding_readers():
+            for notice in news:
+                self._view.show_incident(notice)
+        self._exports.read(report, news)
 
     @contextmanager
     def _heeding_readers(self) -> Iterator[None]:

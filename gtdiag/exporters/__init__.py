@@ -1,0 +1,1 @@
+"""Hands figures and incidents on to other programs while a watch runs; computes nothing."""
