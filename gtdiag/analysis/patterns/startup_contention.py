@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 
 from gtdiag.analysis.judging import Judgement
 from gtdiag.analysis.patterns.group import MasterGroup, best_blame
@@ -50,22 +52,32 @@ def match_startup_contention(group: MasterGroup) -> list[Pattern]:
 
 def _largest_generation(members: list[Judgement]) -> list[Judgement]:
     """The most workers whose start-ups ran at the same moment; of several such generations, the one seen longest."""
-    generations = [[j for j in members if _overlap_at(j, judgement.life.booted_at)] for judgement in members]
+    at_moment = _there_at_each_boot(members)
+    generations = [at_moment[judgement.life.booted_at] for judgement in members]
     return max(generations, key=lambda together: (len(together), _seen_s(together)), default=[])
+
+
+def _there_at_each_boot(members: list[Judgement]) -> dict[datetime | None, list[Judgement]]:
+    """Who was there at the moment of each boot, and for a while after it.
+
+    A replacement boots the moment its predecessor is gone, but the end is seen up to a second late. One pass in the
+    order of time: a restart loop of days has thousands of boots.
+    """
+    unknown = [judgement for judgement in members if judgement.life.booted_at is None]
+    found: dict[datetime | None, list[Judgement]] = {None: unknown}
+    there: dict[int, Judgement] = {}
+    boots = [(j.life.booted_at, index) for index, j in enumerate(members) if j.life.booted_at is not None]
+    for moment, together in groupby(sorted(boots), key=lambda boot: boot[0]):
+        there.update((index, members[index]) for _moment, index in together)
+        there = {index: one for index, one in there.items() if _stays_at(one, moment)}
+        found[moment] = [one for _index, one in sorted(there.items(), key=itemgetter(0))]
+    return found
 
 
 def _seen_s(judgements: list[Judgement]) -> float:
     return sum((j.blocked.seconds or 0.0) if j.blocked else 0.0 for j in judgements)
 
 
-def _overlap_at(judgement: Judgement, moment: datetime | None) -> bool:
-    """Whether the worker was there at that moment and for a while after it.
-
-    A replacement boots the moment its predecessor is gone, but the end is seen up to a second late.
-    """
-    life = judgement.life
-    if moment is None or life.booted_at is None:
-        return life.booted_at is None and moment is None
-    until = life.ended_at or life.last_seen_at
-    stayed_s = (until - moment).total_seconds() if until is not None else None
-    return life.booted_at <= moment and (stayed_s is None or stayed_s >= threshold("abort_grace_s"))
+def _stays_at(judgement: Judgement, moment: datetime) -> bool:
+    until = judgement.life.ended_at or judgement.life.last_seen_at
+    return until is None or (until - moment).total_seconds() >= threshold("abort_grace_s")
