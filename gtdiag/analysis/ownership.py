@@ -69,6 +69,10 @@ class CodeOwnership:
                 self._cache.clear()
         return tuple(self._own(frame) for frame in frames)
 
+    def is_application(self, file: str) -> bool:
+        """Whether code in this file is the application's own."""
+        return self._classify(file)[0] is Owner.APP
+
     def _own(self, frame: Frame) -> OwnedFrame:
         owned = self._cache.get(frame)
         if owned is None:

@@ -20,6 +20,7 @@ COMMANDS = {
     "snapshot": CommandEntry("gtdiag.cli.snapshot:snapshot", "One look: what every worker is doing right now."),
     "analyze": CommandEntry("gtdiag.cli.analyze:analyze", "The same report from saved logs or from a recording."),
     "compare": CommandEntry("gtdiag.cli.compare:compare", "Two logs or recordings side by side: did the fix work?"),
+    "redact": CommandEntry("gtdiag.cli.redact:redact", "A recording without hosts, users and other values."),
     "ps": CommandEntry("gtdiag.cli.ps:ps", "List the gunicorn masters on this host."),
     "doctor": CommandEntry(
         "gtdiag.cli.doctor:doctor", "What can and cannot be observed here, and what would change it."

@@ -50,15 +50,26 @@ def read_recording(path: str, source: IO[bytes] | None = None) -> Iterator[Event
         raw: Any = Path(path).open("rb") if source is None else source  # noqa: SIM115  (the caller closes it)
         with raw, open_plain(raw, path) as plain:
             lines = iterate_lines(plain)
-            version = _version_of(next(lines, b""), path)
-            yield from _read_events(lines, version, path)
+            yield from _read_events(lines, _parse_header(next(lines, b""), path)[0], path)
     except DamagedError as error:
         raise RecordingError(f"{path} is damaged: {error}", hint="what came before is reported") from error
     except OSError as error:
         raise RecordingError(f"cannot read {path}: {error.strerror or error}", hint="") from error
 
 
-def _version_of(line: bytes, path: str) -> int:
+def read_host(path: str) -> dict[str, str]:
+    """What a recording says of the machine it was made on; the rest of the header is for `read_recording`."""
+    try:
+        with Path(path).open("rb") as raw, open_plain(raw, path) as plain:
+            host = _parse_header(next(iterate_lines(plain), b""), path)[1].get("host")
+    except DamagedError as error:
+        raise RecordingError(f"{path} is damaged: {error}", hint="") from error
+    except OSError as error:
+        raise RecordingError(f"cannot read {path}: {error.strerror or error}", hint="") from error
+    return {str(name): str(value) for name, value in host.items()} if isinstance(host, dict) else {}
+
+
+def _parse_header(line: bytes, path: str) -> tuple[int, dict[str, Any]]:
     try:
         header = json.loads(line)
         version = parse_schema(header["schema"])
@@ -71,7 +82,7 @@ def _version_of(line: bytes, path: str) -> int:
             f"{path} was recorded with {header['schema']}, this gtdiag reads {RECORDING_SCHEMA}",
             hint="upgrade gtdiag: pip install --upgrade gtdiag",
         )
-    return version
+    return version, header
 
 
 def _read_events(lines: Iterator[bytes], version: int, path: str) -> Iterator[Event]:

@@ -43,6 +43,11 @@ def _process_services() -> dict[str, Service]:
     return {name: Service(entry["service"], Category(entry["category"])) for name, entry in entries}
 
 
+def unix_service_part(path: str) -> str | None:
+    """The part of a unix socket's path that tells its service ("redis"); None for one that tells nothing."""
+    return next((part for part, _ in _unix_services() if part in path), None)
+
+
 def match_peer(peer: str | None, process_name: str | None) -> Service | None:
     """The service of a peer: by the process at the other end where that is known, else by its address."""
     return _process_services().get(process_name or "") or match_service(peer)

@@ -48,6 +48,7 @@ def _totals(run: list[Outcome], outcomes: list[Outcome]) -> str:
     counts = {one: sum(_live(outcome) is one for outcome in run) for one in Grade}
     log = [outcome.grade.log for outcome in run if outcome.grade]
     in_time = [outcome.grade.in_time for outcome in run if outcome.grade and outcome.grade.in_time is not None]
+    replays = [o.grade.replay_differs_in for o in run if o.grade and o.grade.replay_differs_in is not None]
     found = sum("blocked call found" in graded.reasons for graded in log)
     gap = sum("blocked call is a gap" in graded.reasons for graded in log)
     rest = sum(graded.grade is Grade.RIGHT for graded in log) - found - gap
@@ -63,6 +64,8 @@ def _totals(run: list[Outcome], outcomes: list[Outcome]) -> str:
   before gunicorn killed the worker, in every one of its workers (time-outs down to 3 s, and 32 workers at once).
 - **The saved log alone** (`gtdiag analyze`): wrong in {wrong} cells. The blocked call was found in the log's traceback
   in {found}, said to be a gap in {gap}; in the other {rest} there was nothing more to find than the log tells.
+- **Recordings**: `analyze` of the watch's own recording gave the report of the watch, field for field, in
+  {sum(not differs for differs in replays)} of the {len(replays)} cells that were run since this is compared.
 - A cell took {median(outcome.seconds for outcome in run):.0f} s in the median.
 """
 

@@ -38,16 +38,18 @@ class CellGrade:
     """The grades of one cell.
 
     `in_time`: a blame was taken before each kill (None: nobody was killed for a time-out).
+    `replay_differs_in`: where the recording's report is not the watch's (None: it was run before that was looked at).
     """
 
     live: Graded
     log: Graded
     in_time: bool | None
+    replay_differs_in: tuple[str, ...] | None = None
 
 
 def grade(observed: Observed) -> CellGrade:
     """Grade both reports of a cell."""
-    return CellGrade(grade_live(observed), grade_log(observed), _in_time(observed))
+    return CellGrade(grade_live(observed), grade_log(observed), _in_time(observed), observed.replay_differs_in)
 
 
 def grade_live(observed: Observed) -> Graded:

@@ -43,6 +43,7 @@ def _entry(outcome: Outcome) -> dict[str, object]:
         for report, graded in (("live", outcome.grade.live), ("log", outcome.grade.log)):
             entry[report] = {"grade": graded.grade.name, "reasons": graded.reasons}
         entry["in_time"] = outcome.grade.in_time
+        entry["replay_differs_in"] = outcome.grade.replay_differs_in
     return entry
 
 
@@ -53,7 +54,8 @@ def _parse(cell: Cell, entry: dict[str, object]) -> Outcome:
             Graded(Grade[entry[report]["grade"]], tuple(entry[report]["reasons"]))  # type: ignore[index]
             for report in ("live", "log")
         )
-        grade = CellGrade(live, log, entry["in_time"])  # type: ignore[arg-type]
+        differs = entry.get("replay_differs_in")
+        grade = CellGrade(live, log, entry["in_time"], None if differs is None else tuple(differs))  # type: ignore
     return Outcome(cell, grade, str(entry["why_not"]), float(str(entry["seconds"])), str(entry["date"]))
 
 
@@ -69,14 +71,17 @@ def reasons_of(graded: CellGrade) -> list[str]:
         reasons.append(f"{words_of(graded.live.grade)}: {', '.join(graded.live.reasons)}")
     if graded.in_time is False:
         reasons.append("the evidence came too late")
+    if graded.replay_differs_in:
+        reasons.append(f"the recording's report differs in {', '.join(graded.replay_differs_in[:5])}")
     if graded.log.grade is not Grade.RIGHT:
         reasons.append(f"the log alone {words_of(graded.log.grade)}: {', '.join(graded.log.reasons)}")
     return reasons
 
 
 def is_bad(graded: CellGrade) -> bool:
-    """Whether something is wrong, or evidence came too late; undecided is not bad."""
-    return max(graded.live.grade, graded.log.grade) >= Grade.WRONG or graded.in_time is False
+    """Whether something is wrong, evidence came too late, or a recording tells another story; undecided is not bad."""
+    wrong = max(graded.live.grade, graded.log.grade) >= Grade.WRONG
+    return wrong or graded.in_time is False or bool(graded.replay_differs_in)
 
 
 def is_well(outcome: Outcome) -> bool:

@@ -49,6 +49,8 @@ class Observed:
     log_status: int
     log_text: str = field(repr=False)
     seconds: float
+    replay_differs_in: tuple[str, ...] = ()
+    """Where the report of the recording is not that of the watch ("incidents[0].blocked.seconds"); it must be empty."""
 
 
 def run_cell(cell: Cell, folder: Path | None = None) -> Observed:
@@ -96,7 +98,16 @@ def _run(cell: Cell, environment: Environment, server: Address | None, folder: P
         log_text = gunicorn.log_text()
     log_report, log_status = _analyze_log(cell, log_text, folder)
     return Observed(
-        cell, server, tuple(workers), master, report, log_report, log_status, log_text, time.monotonic() - started
+        cell,
+        server,
+        tuple(workers),
+        master,
+        report,
+        log_report,
+        log_status,
+        log_text,
+        time.monotonic() - started,
+        compare_with_replay(report, folder / "watch.jsonl"),
     )
 
 
@@ -207,6 +218,25 @@ def _wait_for_what_happens(cell: Cell, gunicorn: GunicornProcess, process: subpr
 def _sleep(seconds: float, process: subprocess.Popen[str]) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)  # it ends by itself where the master does
+
+
+def compare_with_replay(report: dict[str, Any], recording: Path) -> tuple[str, ...]:
+    """Where `analyze` of the recording says something else than the watch did; the source alone may differ."""
+    done = run_gtdiag("analyze", str(recording), "--format", "json")
+    if done.status not in (0, 1):
+        return (f"analyze of the recording ended with {done.status}: {done.stderr.strip()}",)
+    return tuple(_differences({**report, "source": None}, {**done.report(), "source": None}, ""))
+
+
+def _differences(watched: Any, replayed: Any, place: str) -> Iterator[str]:
+    if isinstance(watched, dict) and isinstance(replayed, dict) and watched.keys() == replayed.keys():
+        for name in watched:
+            yield from _differences(watched[name], replayed[name], f"{place}.{name}".lstrip("."))
+    elif isinstance(watched, list) and isinstance(replayed, list) and len(watched) == len(replayed):
+        for number, (one, other) in enumerate(zip(watched, replayed, strict=True)):
+            yield from _differences(one, other, f"{place}[{number}]")
+    elif watched != replayed:
+        yield place
 
 
 def _analyze_log(cell: Cell, log_text: str, folder: Path) -> tuple[dict[str, Any] | None, int]:

@@ -37,3 +37,4 @@ def test_not_wrong(cell: Cell, tmp_path: Path) -> None:
     assert graded.live.grade <= Grade.UNDECIDED, (graded.live.reasons, said)
     assert graded.log.grade is Grade.RIGHT, (graded.log.reasons, said)
     assert graded.in_time is not False, said
+    assert graded.replay_differs_in == ()
