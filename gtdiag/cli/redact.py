@@ -8,7 +8,7 @@ import click
 
 from gtdiag.cli.environment import describe_environment, option
 from gtdiag.cli.parameter_types import moment
-from gtdiag.errors import ExitCode
+from gtdiag.errors import ExitCode, UsageError
 
 
 @click.command(
@@ -21,7 +21,6 @@ Exit codes: 0 written, 2 wrong usage, 3 the recording could not be read or the f
 @option(
     "-o",
     "--output",
-    required=True,
     metavar="FILE",
     help="Write the redacted recording to FILE; compressed where FILE ends in .gz or .zst.",
 )
@@ -40,7 +39,7 @@ Exit codes: 0 written, 2 wrong usage, 3 the recording could not be read or the f
 )
 def redact(
     recording: str,
-    output: str,
+    output: str | None,
     since: datetime | timedelta | None,
     until: datetime | timedelta | None,
     hide_names: bool,
@@ -59,6 +58,9 @@ def redact(
       gtdiag redact incident.jsonl -o for-vendor.jsonl --since 2m
       gtdiag redact incident.jsonl.gz -o public.jsonl --hide-names
     """
+    if output is None:
+        raise UsageError("a redacted copy needs a name", hint=f"gtdiag redact {recording} -o FILE")
+
     from gtdiag.cli.redacted_copy import write_redacted_copy
 
     write_redacted_copy(recording, output, since, until, hide_names=hide_names)

@@ -116,7 +116,7 @@ def test_what_cannot_be_done_is_said_in_a_line(planted: Path, tmp_path: Path) ->
         (3, "no such file", [str(tmp_path / "none"), "-o", str(output)]),
         (2, "would replace the recording itself", [str(planted), "-o", str(planted)]),
         (2, "nothing was recorded between", [str(planted), "-o", str(output), "--since", "2030-01-01T00:00:00Z"]),
-        (2, "Missing option", [str(planted)]),
+        (2, "needs a name", [str(planted)]),
         (3, "cannot write", [str(planted), "-o", str(tmp_path / "no" / "folder.jsonl")]),
     ]:
         done = run_gtdiag("redact", *arguments)
