@@ -304,19 +304,37 @@ def _remedies(
         killers=frozenset(i.killed_by.value for i in incidents),
         missing=frozenset({"blame"} if any(_lacks_blame(i) for i in incidents) else ()),
     )
-    known_version = (facts.version or "").partition(".")[0].isdecimal()
     return choose_remedies(
         conditions,
         [_blamed_call(incident.blocked, rules) for incident in incidents if incident.blocked],
-        RemedyFacts(
-            timeout_s=facts.timeout_s,
-            version=facts.version,
-            worker_class=facts.worker_class,
-            workers=facts.workers,
-            preload=facts.preload,
-            kills_in_startup=_kills_before_first_heartbeat(facts) if known_version else None,
-        ),
+        _remedy_facts(facts),
         rules.remedies,
+    )
+
+
+def remedies_for_call(
+    blocked: Blocked, kind: IncidentKind, patterns: frozenset[str], facts: GunicornFacts, rules: RuleSet
+) -> tuple[Remedy, ...]:
+    """What to do about one call, which leads to an incident of this kind; `patterns`: those the worker is part of."""
+    conditions = RemedyConditions(
+        incidents=frozenset({kind.value}),
+        patterns=patterns,
+        categories=frozenset({blocked.category.value}),
+        libraries=frozenset({blocked.library} if blocked.library else ()),
+        missing=frozenset({"blame"} if blocked.confidence is Confidence.LOW else ()),
+    )
+    return choose_remedies(conditions, [_blamed_call(blocked, rules)], _remedy_facts(facts), rules.remedies)
+
+
+def _remedy_facts(facts: GunicornFacts) -> RemedyFacts:
+    known_version = (facts.version or "").partition(".")[0].isdecimal()
+    return RemedyFacts(
+        timeout_s=facts.timeout_s,
+        version=facts.version,
+        worker_class=facts.worker_class,
+        workers=facts.workers,
+        preload=facts.preload,
+        kills_in_startup=_kills_before_first_heartbeat(facts) if known_version else None,
     )
 
 

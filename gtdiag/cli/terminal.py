@@ -25,6 +25,18 @@ def can_draw(stream: TextIO | None) -> bool:
     return is_terminal(stream) and os.environ.get("TERM") != "dumb"
 
 
+def can_show_screens(stream: TextIO | None) -> bool:
+    """Whether the stream is a terminal that says what it is, and is this process's own to draw on.
+
+    A job in the background leaves the terminal to the shell.
+    """
+    if not can_draw(stream) or not os.environ.get("TERM"):
+        return False
+    from gtdiag.cli.terminal_screen import is_in_foreground
+
+    return stream is not None and is_in_foreground(stream)
+
+
 def wants_colour(stream: TextIO | None) -> bool:
     """Colour on a terminal, unless NO_COLOR (https://no-color.org) or TERM=dumb says otherwise."""
     return can_draw(stream) and not os.environ.get("NO_COLOR")
@@ -33,7 +45,15 @@ def wants_colour(stream: TextIO | None) -> bool:
 def is_ascii_only(stream: TextIO | None) -> bool:
     """Whether the stream may fail on, or garble, what is not ASCII."""
     encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "").replace("_", "")
-    return not encoding.startswith("utf8")
+    return not encoding.startswith("utf8") or (is_terminal(stream) and _locale_is_ascii())
+
+
+def _locale_is_ascii() -> bool:
+    """Whether the C locale was asked for. Python speaks UTF-8 in it all the same (PEP 538, PEP 540)."""
+    asked = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE")
+    if asked in (None, "", "C.UTF-8"):  # what PEP 538 sets where LANG is C; what it says of LANG counts
+        asked = os.environ.get("LC_ALL") or os.environ.get("LANG")
+    return asked in ("C", "POSIX")
 
 
 def page_of(stream: TextIO | None) -> Page:

@@ -13,13 +13,14 @@ from types import FrameType
 from typing import Protocol
 
 from gtdiag.analysis import Analysis, IncidentNews
+from gtdiag.cli.event_log import PlainLines
 from gtdiag.cli.observation import Observation, conclude
 from gtdiag.cli.output_file import check_file
 from gtdiag.cli.report_options import ReportOptions
 from gtdiag.cli.see_again import say_how_to_see_again
-from gtdiag.cli.terminal import can_draw
+from gtdiag.cli.terminal import can_show_screens
 from gtdiag.cli.watch_exports import ExportPlan, WatchExports, open_exports
-from gtdiag.cli.watch_views import JsonLines, LiveWindow, PlainLines, WatchView
+from gtdiag.cli.watch_views import JsonLines, WatchView
 from gtdiag.collectors.live import LiveCollector
 from gtdiag.errors import ExitCode, GtdiagError, RecordingError
 from gtdiag.model.events import CollectionGap, Event, ObservationEnded, ObservationStarted
@@ -31,6 +32,9 @@ from gtdiag.rules.rule_set import RuleSet
 
 REPORT_EVERY_S = 0.5
 """The view and --until-incident look at the analysis twice a second at most."""
+
+FIRST_REPORT_EVERY_S = 0.02
+"""Until the first worker is known: whoever has just started it waits for that."""
 
 PAUSE_PER_REPORT = 10
 """And a report that takes long (many workers) takes a tenth of the time at most: the rest is for looking."""
@@ -149,6 +153,7 @@ def _observe(
     session = WatchSession(plan, collector, view, recorder, exports)
     with _ends_on_signals(session.stop_by_user):
         try:
+            view.open(session.stop_by_user)
             return session.run()
         finally:
             view.close()
@@ -159,8 +164,10 @@ def _choose_view(plan: WatchPlan, options: ReportOptions) -> WatchView:
         # Standard output holds one kind of thing: the report, or with -o the events.
         stream = sys.stdout if options.output not in (None, "-") else sys.stderr
         return JsonLines(stream, redact=options.redact)
-    if plan.live and can_draw(sys.stdout):
-        return LiveWindow(sys.stdout, redact=options.redact)
+    if plan.live and can_show_screens(sys.stdout):
+        from gtdiag.cli.live_window import LiveWindow
+
+        return LiveWindow(sys.stdout, redact=options.redact, stdin_is_log=plan.log == "-", rules=plan.rules)
     return PlainLines(sys.stderr, redact=options.redact)
 
 
@@ -213,8 +220,7 @@ class WatchSession:
 
     def stop_by_user(self) -> None:
         """End the watch with the report; called by the signal handler, so it only sets flags."""
-        if isinstance(self._view, LiveWindow):
-            self._view.say_stopping()
+        self._view.say_stopping()
         self._stop("interrupted")
 
     def _stop(self, reason: str) -> None:
@@ -243,7 +249,8 @@ class WatchSession:
         if wanted is not None and len(report.incidents) >= wanted:
             self._stop("until_incident")
         took_s = time.monotonic() - now_s
-        self._next_report_s = now_s + max(REPORT_EVERY_S, PAUSE_PER_REPORT * took_s)
+        shortest_s = REPORT_EVERY_S if report.workers else FIRST_REPORT_EVERY_S
+        self._next_report_s = now_s + max(shortest_s, PAUSE_PER_REPORT * took_s)
 
     def _take_last(self, event: ObservationEnded) -> None:
         """The last event: what it brings to light is told before it, so that it is the last line, too."""
@@ -291,17 +298,23 @@ class WatchSession:
 
 @contextmanager
 def _ends_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM call `stop`, and the second one quit at once (KeyboardInterrupt)."""
+    """Let the first SIGINT, SIGTERM or SIGHUP call `stop`, and the second one quit at once (KeyboardInterrupt).
+
+    A terminal that goes away may send SIGHUP more than once (the kernel, then the shell): that is no second wish.
+    """
     stopping = False
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         nonlocal stopping
-        if stopping:
+        if stopping and number != signal.SIGHUP:
             raise KeyboardInterrupt
         stopping = True
         stop()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: to go on without the terminal
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:

@@ -12,7 +12,15 @@ from click.testing import CliRunner
 from gtdiag import __version__
 from gtdiag.cli.main import COMMANDS, cli
 
-HEAVY = ("rich", "psutil", "elftools", "gtdiag.analysis", "gtdiag.collectors", "gtdiag.interpreter", "gtdiag.parsing")
+HEAVY = (
+    "termios",
+    "psutil",
+    "elftools",
+    "gtdiag.analysis",
+    "gtdiag.collectors",
+    "gtdiag.interpreter",
+    "gtdiag.parsing",
+)
 
 PROBE = """
 import sys

@@ -107,10 +107,10 @@ def test_the_live_view_follows_the_window_and_ends_with_the_report(
 ) -> None:
     terminal.read_until("load_feature_flags")
     screen = ESCAPE.sub("", terminal.text)
-    assert "BLOCKED IN" in screen
+    assert "HEARTBEAT" in screen
     assert "\x1b[?1049h" in terminal.text, "the live view has a screen of its own"
     terminal.resize(120, 30)
-    terminal.read_until("[##########]")
+    terminal.read_until("##########")
     terminal.process.send_signal(signal.SIGINT)
     rest = terminal.read_to_the_end()
     report = ESCAPE.sub("", rest.rpartition("\x1b[?1049l")[2])

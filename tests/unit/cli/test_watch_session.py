@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -14,8 +14,9 @@ import pytest
 
 from gtdiag.analysis import Analysis, IncidentNews
 from gtdiag.cli import watch_session
+from gtdiag.cli.event_log import EventLog, PlainLines
 from gtdiag.cli.watch_session import WatchPlan, WatchSession
-from gtdiag.cli.watch_views import EventLog, JsonLines, PlainLines
+from gtdiag.cli.watch_views import JsonLines
 from gtdiag.errors import LogReadError, RecordingError
 from gtdiag.model.events import (
     Event,
@@ -72,6 +73,12 @@ class Script:
 
 
 class Silent:
+    def open(self, on_quit: Callable[[], None]) -> None:
+        pass
+
+    def say_stopping(self) -> None:
+        pass
+
     def show_event(self, event: Event) -> None:
         pass
 
@@ -101,6 +108,7 @@ def plan(until_incident: int | None = None) -> WatchPlan:
 @pytest.fixture(autouse=True)
 def a_report_after_each_event(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_session, "REPORT_EVERY_S", 0.0)
+    monkeypatch.setattr(watch_session, "FIRST_REPORT_EVERY_S", 0.0)
     monkeypatch.setattr(watch_session, "PAUSE_PER_REPORT", 0)
 
 

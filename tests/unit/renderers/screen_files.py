@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "screens"
+LIVE_FOLDER = Path(__file__).parents[2] / "screens"
+"""Screens of the live view."""
 
 
-def assert_screen(name: str, text: str) -> None:
-    path = FOLDER / f"{name}.txt"
+def assert_screen(name: str, text: str, folder: Path = FOLDER) -> None:
+    path = folder / f"{name}.txt"
     text = "\n".join(line.rstrip() for line in text.splitlines()).rstrip("\n") + "\n"
     if os.environ.get("GTDIAG_WRITE_SCREENS"):
         path.write_text(text, encoding="utf-8")
