@@ -9,8 +9,11 @@ from gtdiag.model.live_state import Attention, LiveWorker, Severity
 from gtdiag.model.report import Confidence, Report, Worker, WorkerEnd
 
 
-def draw_headline(workers: Sequence[LiveWorker], report: Report) -> tuple[str, Severity]:
-    """The sentence for the top of the screen. `workers`: in the order of attention."""
+def draw_headline(workers: Sequence[LiveWorker], report: Report, *, settled: bool) -> tuple[str, Severity]:
+    """The sentence for the top of the screen.
+
+    `workers`: in the order of attention; `settled`: the watch has lasted long enough to have looked at each of them.
+    """
     facts = report.gunicorn
     running = [one for one in workers if one.worker.end is WorkerEnd.RUNNING]
     if facts.ended_at is not None and not running:
@@ -21,6 +24,10 @@ def draw_headline(workers: Sequence[LiveWorker], report: Report) -> tuple[str, S
         sentences = [_say_dying(dying, len(running))] if dying else []
         sentences += [_say_stuck(stuck, len(running), report)] if stuck else []
         return " ".join(sentences), Severity.ALARM
+    if not settled and any(one.attention is Attention.UNSEEN for one in running):
+        return f"Taking a first look at {count_of(len(running), 'worker')} ...", Severity.FINE
+    if not running and not settled:
+        return "Taking a first look ...", Severity.FINE
     if not running:
         return _say_nobody(report), Severity.ALARM
     unseen = [one for one in running if one.attention is Attention.UNSEEN]

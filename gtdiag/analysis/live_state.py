@@ -55,7 +55,7 @@ class LiveTracker:
         judged = [self._judge(worker, masters.get(worker.master_pid, facts), report, now) for worker in report.workers]
         judged.sort(key=self._order)
         workers, earlier_ends = _without_old_ends(judged, facts)
-        headline, severity = draw_headline(workers, report)
+        headline, severity = draw_headline(workers, report, settled=self._settled(now))
         running = [worker for worker in report.workers if worker.end is WorkerEnd.RUNNING]
         return LiveState(
             at=now,
@@ -76,6 +76,11 @@ class LiveTracker:
             log=LiveLog(report.source.files, self._last_line_at, self._lag_s),
             health=report.health,
         )
+
+    def _settled(self, now: datetime | None) -> bool:
+        if now is None or self._started_at is None:
+            return True
+        return (now - self._started_at).total_seconds() >= threshold("live_settled_s")
 
     def _take_line(self, at: datetime) -> None:
         """The stamp of a line, and how late it came; the lines of before the watch are not late."""

@@ -60,7 +60,11 @@ Exit codes: 0 nothing found, 1 incidents or patterns found, 2 wrong usage or no 
     help="Write what is seen to FILE as it happens; gtdiag analyze FILE reads it. Compressed where FILE ends in .gz or "
     ".zst (docs/recordings.md).",
 )
-@option("--no-live", is_flag=True, help="Plain lines instead of the live view, as when standard output is no terminal.")
+@option(
+    "--no-live",
+    is_flag=True,
+    help="Plain lines instead of the live view: for screen readers; so it is, too, when standard output is no terminal.",
+)
 @option(
     "--json-events",
     is_flag=True,

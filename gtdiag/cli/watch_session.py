@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import os
 import signal
 import sys
 import time
@@ -34,7 +34,8 @@ REPORT_EVERY_S = 0.5
 """The view and --until-incident look at the analysis twice a second at most."""
 
 FIRST_REPORT_EVERY_S = 0.02
-"""Until the first worker is known: whoever has just started it waits for that."""
+BEGINNING_S = 1.0
+"""Until the first heartbeat is known, or this is over: whoever has just started the watch waits for that."""
 
 PAUSE_PER_REPORT = 10
 """And a report that takes long (many workers) takes a tenth of the time at most: the rest is for looking."""
@@ -202,6 +203,7 @@ class WatchSession:
         self._news = IncidentNews()
         self._stopping = False
         self._next_report_s = 0.0
+        self._began_s = time.monotonic()
 
     def run(self) -> Observation:
         """Follow the events to their end."""
@@ -249,7 +251,9 @@ class WatchSession:
         if wanted is not None and len(report.incidents) >= wanted:
             self._stop("until_incident")
         took_s = time.monotonic() - now_s
-        shortest_s = REPORT_EVERY_S if report.workers else FIRST_REPORT_EVERY_S
+        looked = any(worker.heartbeat_age_s is not None for worker in report.workers)
+        beginning = not looked and now_s - self._began_s < BEGINNING_S
+        shortest_s = FIRST_REPORT_EVERY_S if beginning else REPORT_EVERY_S
         self._next_report_s = now_s + max(shortest_s, PAUSE_PER_REPORT * took_s)
 
     def _take_last(self, event: ObservationEnded) -> None:
@@ -324,4 +328,5 @@ def _ends_on_signals(stop: Callable[[], None]) -> Iterator[None]:
 
 def _describe_host() -> dict[str, str]:
     """What a reader of the recording may want to know of the machine it was made on."""
-    return {"system": platform.system(), "release": platform.release(), "machine": platform.machine()}
+    host = os.uname()
+    return {"system": host.sysname, "release": host.release, "machine": host.machine}

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from gtdiag.collectors.clock import Clock, SystemClock
-from gtdiag.collectors.health_probe import HealthProbe
 from gtdiag.collectors.host import Host, ThisHost, looking_threads
 from gtdiag.collectors.live_log import LineParser, LiveLog
 from gtdiag.collectors.log_choice import check_log, choose_log
@@ -43,6 +43,9 @@ from gtdiag.model.events import (
     WorkerReady,
 )
 from gtdiag.model.identity import Origin
+
+if TYPE_CHECKING:
+    from gtdiag.collectors.health_probe import HealthProbe
 
 DEFAULT_INTERVAL_S = 1.0
 TICK_S = 0.2
@@ -95,7 +98,7 @@ class LiveCollector:
         self._for_s = for_s
         self._pool = pool
         self._stdin_descriptor = stdin_descriptor
-        self._parser_factory = parser_factory or _parser
+        self._parser_factory = parser_factory or _ParserWhenNeeded
         self._masters: dict[int, WatchedMaster] = {}
         self._log: LiveLog | None = None
         self._log_file: str | None = None
@@ -110,7 +113,7 @@ class LiveCollector:
         self._masters[self.master_pid] = WatchedMaster(self.master_pid, started_at_s)
         self._machine = MachineSampler(self._host, self._clock, interval_s)
         self._looks = LookQueue(self._host, self._clock, self._masters)
-        self._health = HealthProbe(health_url, self._clock) if health_url is not None else None
+        self._health = _health_probe(health_url, self._clock) if health_url is not None else None
 
     def stop(self, reason: str = "interrupted") -> None:
         """End the watch soon; safe to call from a signal handler or another thread."""
@@ -523,8 +526,28 @@ def _without_time(settings: MasterSettings) -> MasterSettings:
     return dataclasses.replace(settings, at=None, seq=0)
 
 
-def _parser(file: str) -> LineParser:
-    from gtdiag.parsing.log_parser import LogParser
+def _health_probe(url: str, clock: Clock) -> HealthProbe:
+    from gtdiag.collectors.health_probe import HealthProbe  # http.client and ssl: only where they are asked for
 
-    parser: LineParser = LogParser(file=file)
-    return parser
+    return HealthProbe(url, clock)
+
+
+class _ParserWhenNeeded:
+    """A log parser, loaded with the first line: by then the workers are on the screen."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._parser: LineParser | None = None
+
+    def feed(self, line: str, line_number: int) -> list[Event]:
+        return self._loaded().feed(line, line_number)
+
+    def flush(self) -> list[Event]:
+        return self._parser.flush() if self._parser is not None else []
+
+    def _loaded(self) -> LineParser:
+        if self._parser is None:
+            from gtdiag.parsing.log_parser import LogParser
+
+            self._parser = LogParser(file=self._file)
+        return self._parser
