@@ -63,7 +63,7 @@ Exit codes: 0 nothing found, 1 incidents or patterns found, 2 wrong usage or no 
 @option(
     "--no-live",
     is_flag=True,
-    help="Plain lines instead of the live view: for screen readers; so it is, too, when standard output is no terminal.",
+    help="Plain lines instead of the live view: for screen readers, and where standard output is no terminal.",
 )
 @option(
     "--json-events",
