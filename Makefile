@@ -14,7 +14,7 @@ PYTEST_OPTIONS ?= -n 3 --dist loadgroup
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format pytest bench scenarios fixtures interpreters rules environments clean find-python
+.PHONY: help demo test lint format pytest bench scenarios fixtures interpreters rules man environments clean find-python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ scenarios: $(VENV)/installed-dev ## run the accuracy matrix on real gunicorn and
 
 rules: $(VENV)/installed-dev ## write the reference of rules and remedies, docs/rules.md, from the data
 	$(BIN)/python -m tests.rule_reference
+
+man: $(VENV)/installed-dev ## write the man page, docs/gtdiag.1, from the help
+	$(BIN)/python -m tests.man_page
 
 fixtures: $(VENV)/installed-dev ## make fixtures/logs again from real gunicorn runs (about five minutes)
 	$(BIN)/python -m fixtures.make_fixtures $(CASES)

@@ -88,24 +88,48 @@ def analyze(
       gtdiag analyze --format junit -o gunicorn.xml ci.log
       gtdiag analyze --format speedscope -o stacks.json incident.jsonl
     """
+    rules = read_rules(report_options.rules)
+    observation = observe_saved(
+        files,
+        rules,
+        since=since,
+        until=until,
+        timeout_s=timeout,
+        jobs=jobs,
+        one_server=one_server,
+        keep_stacks=report_options.wants_stacks,
+    )
+    return conclude(observation, report_options)
+
+
+def observe_saved(
+    files: tuple[str, ...],
+    rules: RuleSet,
+    *,
+    since: datetime | timedelta | None = None,
+    until: datetime | timedelta | None = None,
+    timeout_s: float | None = None,
+    jobs: int = 1,
+    one_server: bool = False,
+    keep_stacks: bool = False,
+) -> Observation:
+    """Return the report of saved logs, or of one recording. Raises LogReadError, RecordingError or UsageError."""
     from gtdiag.collectors.log_search import find_log_files
     from gtdiag.recording.reader import is_recording
 
-    rules = read_rules(report_options.rules)
     standard_input = StandardInput() if "-" in files else None
     found = [file.path for file in find_log_files(files) if not file.problem]
     recordings = [file for file in found if file != "-" and is_recording(file)]
     if standard_input is not None and standard_input.holds_recording:
         recordings.insert(0, standard_input.NAME)
     if not recordings:
-        events = _events_of_logs(files, standard_input, since, until, timeout, jobs, one_server)
-        return conclude(fold(events, rules, keep_stacks=report_options.wants_stacks), report_options)
+        events = _events_of_logs(files, standard_input, since, until, timeout_s, jobs, one_server)
+        return fold(events, rules, keep_stacks=keep_stacks)
     if len(found) > 1:
         raise UsageError(f"{recordings[0]} is a recording; a recording is analyzed by itself", hint="give one FILE")
-    if since is not None or until is not None or timeout is not None:
+    if since is not None or until is not None or timeout_s is not None:
         raise UsageError("--since, --until and --timeout are for logs; a recording knows its times", hint="omit them")
-    observation = _read_again(recordings[0], standard_input, rules, keep_stacks=report_options.wants_stacks)
-    return conclude(observation, report_options)
+    return _read_again(recordings[0], standard_input, rules, keep_stacks=keep_stacks)
 
 
 def _read_again(

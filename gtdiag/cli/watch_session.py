@@ -77,7 +77,7 @@ def run_watch(plan: WatchPlan, options: ReportOptions) -> ExitCode:
         health_url=plan.health,
     )
     exports = open_exports(plan.exports or ExportPlan())
-    recorder = _open_recording(plan.record, redact=options.redact) if plan.record is not None else None
+    recorder = open_recording(plan.record, redact=options.redact) if plan.record is not None else None
     try:
         with closing(exports):
             observation = _observe(plan, options, collector, recorder, exports)
@@ -138,7 +138,8 @@ class RedactedRecording:
         self._recording.close()
 
 
-def _open_recording(path: str, *, redact: bool) -> RecordingFile:
+def open_recording(path: str, *, redact: bool) -> RecordingFile:
+    """Begin a recording; with `redact` no secrets of the log go into it. Raises RecordingError."""
     recording = RecordingWriter(path, _describe_host())
     return RedactedRecording(recording) if redact else recording
 

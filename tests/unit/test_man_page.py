@@ -33,7 +33,9 @@ def test_man_shows_every_option_and_every_word_of_its_help() -> None:
         assert words in shown, f"{command} --{option.typed}"
 
 
-@pytest.mark.parametrize("command", [("groff", "-man", "-Tutf8", "-ww", "-z"), ("mandoc", "-T", "lint", "-W", "warning")])
+@pytest.mark.parametrize(
+    "command", [("groff", "-man", "-Tutf8", "-ww", "-z"), ("mandoc", "-T", "lint", "-W", "warning")]
+)
 def test_no_warning(command: tuple[str, ...]) -> None:
     done = run(*command, os.fspath(PAGE))
     # Its date is that of a release, and this one has none yet.
