@@ -84,7 +84,7 @@ def _command(name: str, top: click.Context) -> str:
     parts = [f'.SH "GTDIAG {_escape(name.upper())}"\n.B gtdiag {_escape(name)}\n']
     parts.append(_text(" ".join(command.collect_usage_pieces(ctx))))
     parts.append(".PP\n" + _paragraphs(inspect.cleandoc(command.help or "")))
-    for parameter in command.get_params(ctx):
+    for parameter in command.params:  # without --help, which each has
         record = parameter.get_help_record(ctx)
         if record is not None and isinstance(parameter, click.Option):
             names, words = record
