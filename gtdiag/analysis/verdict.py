@@ -80,8 +80,8 @@ def _nothing_found(workers: Sequence[Worker], gaps: Sequence[Gap], facts: Gunico
     blind = sorted({gap.what for gap in gaps})
     if blind:
         words += f". Not everything could be looked at ({', '.join(blind)}): see the gaps"
-    if {"heartbeat", "stacks"} <= set(blind):
-        # Neither the beat nor the stacks: a hang could not have been seen.
+    if "heartbeat" in blind and {"stacks", "suspended_code"} & set(blind):
+        # Neither the beat nor all that a worker waits in: a hang could not have been seen.
         return Verdict(f"{words}. A hang that the log does not tell of would not have been seen.", Confidence.LOW)
     unsure = any(
         worker.blocked.confidence is not Confidence.HIGH for worker in _now_in_a_call(workers) if worker.blocked

@@ -55,7 +55,7 @@ def choose_master(pid: int | None, pidfile: str | None) -> int:
         meant = find_masters_by_inner_pid(pid)
         if meant:
             masters = ", ".join(str(master) for master in meant)
-            error.hint = f"{pid} is a pid in a container whose master is {masters} here: gtdiag ps lists both"
+            error.hint = f"{pid} is a pid inside a container; seen from here its master is {masters}"
         raise
 
 

@@ -42,6 +42,8 @@ def find_own_engine() -> str | None:
     """Whose container gtdiag runs in."""
     if "KUBERNETES_SERVICE_HOST" in os.environ:  # set in every container of a pod
         return KUBERNETES
+    if is_in_initial_pid_namespace():  # a virtual machine that was made of an image keeps the marks
+        return None
     return next((engine for file, engine in _OWN_MARKS if file.exists()), None)
 
 

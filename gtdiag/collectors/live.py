@@ -22,6 +22,7 @@ from gtdiag.collectors.look_queue import LookQueue
 from gtdiag.collectors.looks import SAMPLE_RESOLUTION_S
 from gtdiag.collectors.machine_samples import CGROUP_AT_ONCE, MachineSampler
 from gtdiag.collectors.master import MasterFacts, master_events
+from gtdiag.collectors.permissions import say_rerun
 from gtdiag.collectors.processes import WorkerProcess
 from gtdiag.collectors.sampling import thresholds_for
 from gtdiag.collectors.startup_glimpses import TICK_BUDGET_S
@@ -242,15 +243,18 @@ class LiveCollector:
             found = {}
         for identity in [identity for identity in master.workers if identity not in found]:
             yield from self._lose_worker(master, master.workers[identity])
-        for identity, process in found.items():
-            if identity not in master.workers:
-                yield self._admit(master, process)
+        fresh = [process for identity, process in found.items() if identity not in master.workers]
+        if fresh and self._log is not None:
+            # Now: the log may first name a worker when it has been killed, and its pids went with it.
+            self._outer_pids.update(self._host.inner_pids(master.pid))
+        for process in fresh:
+            yield self._admit(master, process)
         if self._host.heartbeats_denied(master.pid):
             yield from self._say_once(
                 master.pid,
                 "heartbeat",
                 "the descriptor tables of the workers may not be read by this user",
-                f"sudo gtdiag watch {master.pid}",
+                say_rerun(master.pid),
             )
         now_s = self._clock.monotonic()
         if master.workers:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gtdiag.collectors.containers import KUBERNETES, find_engine, find_own_engine, read_container_id
+from gtdiag.collectors.permissions import say_rerun
 from gtdiag.gunicorn.process_root import path_as_meant, path_in_root
 
 OPEN_FLAGS = re.compile(r"^flags:\s*([0-7]+)", re.MULTILINE)
@@ -111,7 +112,7 @@ def _descriptor(pid: int, descriptor: int) -> LogLocation:
             path=None,
             shown=name,
             why=f"the master's {name} may not be looked at by this user",
-            hint=f"sudo gtdiag watch {pid}, or name the log: gtdiag watch {pid} --log PATH",
+            hint=f"{say_rerun(pid)}, or name the log: gtdiag watch {pid} --log PATH",
         )
     except OSError:
         return LogLocation(None, name, why=f"the master has no {name}", hint=_hint(pid))
@@ -166,9 +167,7 @@ def _hint(pid: int) -> str:
 
 
 def _unreadable(pid: int, shown: str) -> LogLocation:
-    return LogLocation(
-        path=None, shown=shown, why=f"the log {shown} may not be read by this user", hint=f"sudo gtdiag watch {pid}"
-    )
+    return LogLocation(path=None, shown=shown, why=f"the log {shown} may not be read by this user", hint=say_rerun(pid))
 
 
 def _appended_files(pid: int) -> list[str]:

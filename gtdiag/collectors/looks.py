@@ -9,6 +9,7 @@ from datetime import datetime
 
 from gtdiag.collectors.clock import Clock
 from gtdiag.collectors.kernel_side import KernelSideReader
+from gtdiag.collectors.permissions import say_rerun
 from gtdiag.collectors.processes import ProcessSampler, read_wchan
 from gtdiag.collectors.requests import requests_in_flight
 from gtdiag.collectors.shared_sockets import find_shared
@@ -270,7 +271,7 @@ class Looker:
                 "sockets",
                 "socket",
                 "the descriptors of the process may not be read by this user",
-                f"sudo gtdiag watch {master_pid}",
+                say_rerun(master_pid),
                 worker,
                 master_pid,
             )

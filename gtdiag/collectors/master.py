@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gtdiag.collectors.clock import Clock
+from gtdiag.collectors.permissions import say_rerun
 from gtdiag.errors import GtdiagError
 from gtdiag.gunicorn.control_socket import read_control_socket
 from gtdiag.gunicorn.heartbeat_filesystem import read_heartbeat_filesystem
@@ -127,7 +128,7 @@ def master_events(pid: int, facts: MasterFacts, clock: Clock, started_at: dateti
                 master_pid=pid,
                 what="settings",
                 why="; ".join(facts.problems),
-                hint=facts.hint or f"sudo gtdiag watch {pid}",
+                hint=facts.hint or say_rerun(pid),
             )
         )
     return events
@@ -151,7 +152,7 @@ def _read_memory(
     try:
         interpreter = open_interpreter(pid)
     except GtdiagError as error:
-        return {}, None, None, getattr(error, "why", "") or error.message, error.hint
+        return {}, None, None, getattr(error, "why", "") or error.message, _hint_for_here(error.hint, pid)
     except (OSError, ImportError) as error:
         return {}, None, None, str(error), ""
     values: dict[str, object] = {}
@@ -175,6 +176,11 @@ def _read_memory(
     finally:
         interpreter.close()
     return values, version, python, why, ""
+
+
+def _hint_for_here(hint: str, pid: int) -> str:
+    """In a container there is no sudo."""
+    return say_rerun(pid) if hint.startswith("sudo ") else hint
 
 
 def _arbiter_settings(arbiter: RemoteObject) -> dict[str, object]:

@@ -10,6 +10,8 @@ from gtdiag.collectors.containers import KUBERNETES, find_own_engine
 
 CAP_SYS_PTRACE = 19
 """Its bit in the capability masks of /proc/PID/status (capabilities(7))."""
+FILE_CAPABILITIES = (1, 2)
+"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: either opens files that belong to other users."""
 YAMA_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
 WITH_CAPABILITY = (
     "docker run --cap-add=SYS_PTRACE ... (Kubernetes: securityContext.capabilities.add: [SYS_PTRACE]), or run gtdiag "
@@ -29,8 +31,13 @@ def explain_ptrace_denial(pid: int, master_pid: int | None = None) -> Obstacle:
     """Say what keeps this user from reading the memory of `pid` (ptrace(2), "Ptrace access mode checking")."""
     own_user, own_capable = os.geteuid(), _has_ptrace_capability()
     owner = read_user(pid)
-    engine = find_own_engine()
-    rerun = _say_rerun(engine, master_pid or pid, None if own_user == 0 else owner)
+    rerun = say_rerun(master_pid or pid, owner=None if own_user == 0 else owner)
+    if own_capable and owner not in (None, own_user) and not _has_capability(*FILE_CAPABILITIES):
+        return Obstacle(
+            why=f"the process belongs to user {owner}, gtdiag runs as user {own_user}, and CAP_SYS_PTRACE alone does "
+            "not open another user's files in /proc",
+            hint=f"run it as user {owner} or as root, or with CAP_DAC_READ_SEARCH too",
+        )
     if own_capable:
         return Obstacle(
             why="the kernel refuses it although this user has CAP_SYS_PTRACE (a seccomp profile, another user "
@@ -40,7 +47,7 @@ def explain_ptrace_denial(pid: int, master_pid: int | None = None) -> Obstacle:
     if own_user == 0:
         return Obstacle(
             why="this is root without CAP_SYS_PTRACE, as in a container",
-            hint=rerun if engine else WITH_CAPABILITY,
+            hint=rerun if find_own_engine() else WITH_CAPABILITY,
         )
     if owner is not None and owner != own_user:
         return Obstacle(why=f"the process belongs to user {owner}, gtdiag runs as user {own_user}", hint=rerun)
@@ -59,20 +66,24 @@ def explain_ptrace_denial(pid: int, master_pid: int | None = None) -> Obstacle:
     return Obstacle(why=f"the kernel protects it: {why}", hint=rerun)
 
 
-def _say_rerun(engine: str | None, pid: int, owner: int | None) -> str:
-    """The command that may do it: in a container there is no sudo, and a restart would lose what is to be seen."""
+def say_rerun(pid: int, verb: str = "watch", *, owner: int | None = None) -> str:
+    """The command that may do it: in a container there is no sudo, and a restart would lose what is to be seen.
+
+    `owner`: the user of the process, where running as that user would do.
+    """
+    engine = find_own_engine()
     if engine == KUBERNETES:
         user = "" if owner is None else f", or securityContext.runAsUser: {owner}"
         return (
-            "kubectl debug -it POD --image IMAGE --target CONTAINER --profile=general -- gtdiag watch   (a container "
+            f"kubectl debug -it POD --image IMAGE --target CONTAINER --profile=general -- gtdiag {verb}   (a container "
             f"that has SYS_PTRACE; for good: securityContext.capabilities.add: [SYS_PTRACE]{user})"
         )
     if engine is not None:
         return (
-            f"{engine} exec --privileged --user 0 CONTAINER gtdiag watch {pid}   (for good: {engine} run "
+            f"{engine} exec --privileged --user 0 CONTAINER gtdiag {verb} {pid}   (for good: {engine} run "
             "--cap-add=SYS_PTRACE ...), or run gtdiag on the host"
         )
-    return f"sudo gtdiag watch {pid}"
+    return f"sudo gtdiag {verb} {pid}"
 
 
 def read_yama_scope() -> int | None:
@@ -109,8 +120,12 @@ def is_more_capable(pid: int) -> bool | None:
 
 
 def _has_ptrace_capability() -> bool:
+    return _has_capability(CAP_SYS_PTRACE)
+
+
+def _has_capability(*bits: int) -> bool:
     mask = _status_field("self", "CapEff:")
-    return mask is not None and bool(int(mask.split()[0], 16) >> CAP_SYS_PTRACE & 1)
+    return mask is not None and any(int(mask.split()[0], 16) >> bit & 1 for bit in bits)
 
 
 def _status_field(pid: str, name: str) -> str | None:

@@ -12,6 +12,7 @@ from gtdiag.collectors.clock import Clock, SystemClock
 from gtdiag.collectors.host import Host, ThisHost, looking_threads
 from gtdiag.collectors.looks import SAMPLE_RESOLUTION_S, Look
 from gtdiag.collectors.master import MasterFacts, master_events
+from gtdiag.collectors.permissions import say_rerun
 from gtdiag.collectors.processes import WorkerProcess
 from gtdiag.errors import NoSuchProcessError
 from gtdiag.gunicorn.heartbeat import major_of
@@ -110,7 +111,7 @@ class _Snapshot:
                 master_pid=master_pid,
                 what="heartbeat",
                 why="the descriptor tables of the workers may not be read by this user",
-                hint=f"sudo gtdiag snapshot {master_pid}",
+                hint=say_rerun(master_pid, "snapshot"),
             )
         version_major = major_of(facts.version)
         for worker in workers:

@@ -147,5 +147,5 @@ def _open_elsewhere(pid: int) -> socket.socket:
     reason = failure[0].strerror if failure else "no netlink there"
     raise SocketDiagnosticsError(
         f"the process is in a network namespace of its own that may not be entered ({reason})",
-        "run gtdiag as root on the host, or inside the container",
+        "run gtdiag as root on the host, inside the container, or in its network (docker run --network=container:NAME)",
     )

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gtdiag.collectors.containers import find_own_engine
+from gtdiag.collectors.permissions import say_rerun
 from gtdiag.collectors.processes import is_alive
 from gtdiag.collectors.requests import SeenRequest
 from gtdiag.errors import GtdiagError
@@ -80,7 +82,7 @@ class SuspendedReader:
             return SuspendedLook(
                 None,
                 why=getattr(error, "why", "") or error.message,
-                hint=error.hint,
+                hint=say_rerun(worker.pid) if "sudo " in error.hint and find_own_engine() else error.hint,
                 gone=isinstance(error, InterpreterGoneError) or not is_alive(worker.pid, worker.started_at_s),
             )
         except (OSError, ValueError) as error:

@@ -9,6 +9,8 @@ from pathlib import Path
 from gtdiag.interpreter.errors import InterpreterAccessError
 
 _CAP_SYS_PTRACE = 19
+_FILE_CAPABILITIES = 0b110
+"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: either opens files that belong to other users."""
 _YAMA_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
 
 
@@ -26,6 +28,11 @@ def _may_trace_anyone() -> bool:
     return bool(effective) and bool(int(effective[0], 16) >> _CAP_SYS_PTRACE & 1)
 
 
+def _may_open_any_file() -> bool:
+    effective = _status_field("self", "CapEff")
+    return bool(effective) and bool(int(effective[0], 16) & _FILE_CAPABILITIES)
+
+
 def _yama_scope() -> int:
     with suppress(OSError, ValueError):
         return int(_YAMA_SCOPE.read_text(encoding="ascii"))
@@ -41,6 +48,9 @@ def access_error(pid: int) -> InterpreterAccessError:
     if scope >= 3:
         why = "this host allows no process to look into another one (kernel.yama.ptrace_scope is 3)"
         hint = "only a reboot with another setting of kernel.yama.ptrace_scope changes that"
+    elif _may_trace_anyone() and owner and owner[0] != str(mine) and not _may_open_any_file():
+        why = f"it runs as uid {owner[0]}, gtdiag as uid {mine}; CAP_SYS_PTRACE alone does not open its files in /proc"
+        hint = f"run gtdiag as uid {owner[0]} or as root, or with CAP_DAC_READ_SEARCH too"
     elif _may_trace_anyone():
         why = "the kernel refuses it despite CAP_SYS_PTRACE (another user namespace, or a security module)"
         hint = f"run gtdiag on the host, outside of this container: {as_root}"

@@ -59,7 +59,7 @@ class MasterRow:
     container: str | None = None
 
 
-_COLUMNS = ("PID", "USER", "UPTIME", "VERSION", "CLASS", "WORKERS", "HEALTH", "APPLICATION")
+_COLUMNS = ("PID", "USER", "UPTIME", "VERSION", "CLASS", "WORKERS", "HEALTH", "CONTAINER", "APPLICATION")
 _WIDE_ONLY = frozenset({"USER", "UPTIME"})
 _WIDE_COLUMNS = 100
 
@@ -80,7 +80,10 @@ def render_ps_text(masters: Sequence[MasterRow], gaps: Sequence[Gap], page: Page
     text = TextPage(page)
     if masters:
         rows = [_cells(map_strings(row, lambda _place, s: escape_text(s, ascii_only=page.ascii))) for row in masters]
-        columns = [i for i, name in enumerate(_COLUMNS) if page.width >= _WIDE_COLUMNS or name not in _WIDE_ONLY]
+        left_out = set() if page.width >= _WIDE_COLUMNS else set(_WIDE_ONLY)
+        if not any(_say_container(row) for row in masters):
+            left_out.add("CONTAINER")
+        columns = [i for i, name in enumerate(_COLUMNS) if name not in left_out]
         text.table(
             [_COLUMNS[i] for i in columns],
             [
@@ -107,12 +110,6 @@ def _cells(row: MasterRow) -> tuple[str, ...]:
     if row.workers_wanted is not None and row.workers_wanted != row.workers:
         workers += f" of {row.workers_wanted}"
     application = row.application or "?"
-    place = [
-        *([f"container {row.container}"] if row.container else []),
-        *([f"pid {row.inner_pid} there"] if row.inner_pid else []),
-    ]
-    if place:
-        application += f" ({', '.join(place)})"
     if row.successor_of is not None:
         application += f" (re-executed by {row.successor_of})"
     return (
@@ -123,8 +120,14 @@ def _cells(row: MasterRow) -> tuple[str, ...]:
         (row.worker_class or "?").rpartition(".")[2],
         workers,
         _say_health(row),
+        _say_container(row),
         application,
     )
+
+
+def _say_container(row: MasterRow) -> str:
+    """Its id, else the pid that the master has in its own PID namespace."""
+    return row.container or (f"pid {row.inner_pid} there" if row.inner_pid else "")
 
 
 def _say_health(row: MasterRow) -> str:

@@ -57,9 +57,12 @@ def test_the_marks_of_docker_and_podman(tmp_path: Path, cgroup: list[str], monke
     cgroup[0] = "0::/\n"
     mark = tmp_path / ".dockerenv"
     monkeypatch.setattr(containers, "_OWN_MARKS", ((mark, "docker"),))
+    monkeypatch.setattr(containers, "is_in_initial_pid_namespace", lambda: False)
     assert containers.find_own_engine() is None
     mark.touch()
     assert containers.find_engine(1) == "docker"
+    monkeypatch.setattr(containers, "is_in_initial_pid_namespace", lambda: True)
+    assert containers.find_engine(1) is None, "a machine made of an image"
 
 
 def test_the_command_that_brings_the_log_fits_the_place(cgroup: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

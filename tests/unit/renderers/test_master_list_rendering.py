@@ -55,9 +55,14 @@ def test_the_table(width: int) -> None:
 
 def test_a_master_in_a_container_is_told_by_the_containers_id_and_its_pid_there() -> None:
     row = dataclasses.replace(ROWS[0], inner_pid=7, container="4f0c1f27a5d4")
-    assert "main:app (container 4f0c1f27a5d4, pid 7 there)" in render_ps_text([row], [], Page(width=160))
     only_a_namespace = dataclasses.replace(ROWS[0], inner_pid=1)
-    assert "main:app (pid 1 there)" in render_ps_text([only_a_namespace], [], Page(width=160))
+    table = render_ps_text([row, only_a_namespace, ROWS[0]], [], Page(width=160))
+    assert [line.split("beat")[-1].split() for line in table.splitlines()[1:]] == [
+        [",", "1", "ok", "4f0c1f27a5d4", "main:app"],
+        [",", "1", "ok", "pid", "1", "there", "main:app"],
+        [",", "1", "ok", "main:app"],
+    ]
+    assert "CONTAINER" in table and "CONTAINER" not in render_ps_text([ROWS[0]], [], Page(width=160))
     value = json.loads(render_ps_json([row, only_a_namespace], []))
     jsonschema.Draft202012Validator(json.loads(read_schema("ps"))).validate(value)
     assert [(master["inner_pid"], master["container"]) for master in value["masters"]] == [
