@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from statistics import median
 
+from gtdiag.analysis.concurrency import most_at_once
 from gtdiag.analysis.wording import name_call
 from gtdiag.model.comparison import Run, StartupEnd, WorkerStartup
 from gtdiag.model.report import Incident, IncidentKind, KilledBy, PatternKind, Phase, Report, Worker
@@ -148,7 +148,7 @@ def _expected(report: Report) -> int | None:
     """How many workers there should be: the setting, else the most that lived at the same time."""
     if report.gunicorn.workers:
         return report.gunicorn.workers
-    return _most_at_once((w.booted_at, w.ended_at) for w in report.workers) or None
+    return most_at_once((w.booted_at, w.ended_at) for w in report.workers) or None
 
 
 def _ready_at_once(report: Report, startups: Sequence[WorkerStartup]) -> int | None:
@@ -164,20 +164,7 @@ def _ready_at_once(report: Report, startups: Sequence[WorkerStartup]) -> int | N
     ]
     if len(known) < len(lives) and not ready:
         return None
-    return _most_at_once(ready)
-
-
-def _most_at_once(lives: Iterable[tuple[datetime | None, datetime | None]]) -> int:
-    edges: list[tuple[float, int]] = []
-    for begin, end in lives:
-        edges.append((begin.timestamp() if begin is not None else float("-inf"), 1))
-        if end is not None:
-            edges.append((end.timestamp(), -1))
-    most = current = 0
-    for _, step in sorted(edges):  # at one moment the ends come first
-        current += step
-        most = max(most, current)
-    return most
+    return most_at_once(ready)
 
 
 def _calls(report: Report) -> tuple[str, ...]:

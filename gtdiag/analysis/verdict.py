@@ -53,7 +53,9 @@ def draw_verdict(
     if blames and all(blocked.how in (How.SOCKET, How.KERNEL) for blocked in blames):
         sentences = [*sentences[:3], _which_function(gaps)]
     confidence = _confidence(incidents, patterns)
-    return Verdict(" ".join(sentences[:4]), confidence, _remedies(incidents, patterns, facts, rules or read_rule_set()))
+    return Verdict(
+        " ".join(sentences[:4]), confidence, remedies_for(incidents, patterns, facts, rules or read_rule_set())
+    )
 
 
 def _which_function(gaps: Sequence[Gap]) -> str:
@@ -292,9 +294,10 @@ def _confidence(incidents: Sequence[Incident], patterns: Sequence[Pattern]) -> C
     return max(leading + blames + unexplained, key=_ORDER.index, default=Confidence.HIGH)
 
 
-def _remedies(
+def remedies_for(
     incidents: Sequence[Incident], patterns: Sequence[Pattern], facts: GunicornFacts, rules: RuleSet
 ) -> tuple[Remedy, ...]:
+    """What to do about these, each remedy once; the first blame of a kind is the one that remedies speak of."""
     conditions = RemedyConditions(
         incidents=frozenset(i.kind.value for i in incidents),
         patterns=frozenset(p.kind.value for p in patterns),

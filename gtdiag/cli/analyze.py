@@ -11,14 +11,15 @@ import click
 
 from gtdiag.cli.completed_words import complete_files
 from gtdiag.cli.environment import describe_environment, option
+from gtdiag.cli.fleet import analyze_as_fleet, is_fleet
 from gtdiag.cli.observation import Observation, conclude, fold
 from gtdiag.cli.parameter_types import moment
 from gtdiag.cli.report_options import ReportOptions, report_options
 from gtdiag.cli.rules_file import read_rules
 from gtdiag.cli.standard_input import StandardInput
-from gtdiag.cli.time_window import keep_window
 from gtdiag.errors import ExitCode, UsageError
 from gtdiag.model.events import Event
+from gtdiag.renderers.formats import TABLE_FORMATS
 
 if TYPE_CHECKING:
     from gtdiag.rules.rule_set import RuleSet
@@ -49,15 +50,24 @@ Exit codes: 0 nothing found, 1 incidents or patterns found, 2 wrong usage,
 @option(
     "--jobs",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
     metavar="N",
-    help="Search large logs with N processes; the report is the same.",
+    help="Work with N processes; the report is the same.  [default: 1 for one log, every core for many]",
 )
 @option(
     "--one-server",
     is_flag=True,
     help="The files are logs of one gunicorn, whatever they are called: tell no replicas apart by file.",
+)
+@option(
+    "--fleet",
+    is_flag=True,
+    help="The files are those of many hosts: merge the causes over them. Automatic from 9 hosts on, and for recordings "
+    "besides other files (docs/fleet.md).",
+)
+@option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Analyze a fleet on the Dask cluster whose scheduler is at ADDRESS (tcp://HOST:8786).",
 )
 @report_options
 def analyze(
@@ -65,8 +75,10 @@ def analyze(
     since: datetime | timedelta | None,
     until: datetime | timedelta | None,
     timeout: float | None,
-    jobs: int,
+    jobs: int | None,
     one_server: bool,
+    fleet: bool,
+    scheduler: str | None,
     report_options: ReportOptions,
 ) -> ExitCode:
     """Tell from saved logs, or from a recording, what gunicorn's workers hung in or died of.
@@ -75,7 +87,8 @@ def analyze(
     or a JSON logger wrote it, compressed or not; a folder, whose logs are meant, also in folders in it; a pattern in
     quotes; or `-` for standard input. Rotations (app.log.2.gz, app.log.1, app.log-20261123) are read as one log, in
     order; other files are told apart as replicas. A recording of `gtdiag watch --record` is recognised by itself, on
-    standard input too.
+    standard input too. Many hosts' logs and recordings, also from object stores (s3://BUCKET/logs/), give one report of
+    their common causes.
 
     \b
     Examples:
@@ -83,19 +96,34 @@ def analyze(
       gtdiag analyze --since 1h --format json /var/log/gunicorn/*.log.gz
       gtdiag analyze /var/log/pods 'saved/**/*.txt'
       kubectl logs --prefix -l app=web | gtdiag analyze -
+      gtdiag analyze /mnt/logs --jobs 8 --format html -o fleet.html
+      gtdiag analyze 's3://logs/2026-11-23/*.log.gz' --scheduler tcp://10.0.0.7:8786
       gtdiag analyze --fail-on boot_failure,restart_loop ci.log
       gtdiag analyze --rules gtdiag-rules.toml incident.jsonl
       gtdiag analyze --format junit -o gunicorn.xml ci.log
       gtdiag analyze --format speedscope -o stacks.json incident.jsonl
     """
     rules = read_rules(report_options.rules)
+    if _is_fleet(files, report_options, fleet=fleet or scheduler is not None, one_server=one_server):
+        from gtdiag.collectors.log_search import find_log_files
+
+        return analyze_as_fleet(
+            find_log_files(files),
+            report_options,
+            since=since,
+            until=until,
+            timeout_s=timeout,
+            jobs=jobs,
+            scheduler=scheduler,
+            rules=rules if report_options.rules is not None else None,
+        )
     observation = observe_saved(
         files,
         rules,
         since=since,
         until=until,
         timeout_s=timeout,
-        jobs=jobs,
+        jobs=jobs or 1,
         one_server=one_server,
         keep_stacks=report_options.wants_stacks,
     )
@@ -132,6 +160,21 @@ def observe_saved(
     return _read_again(recordings[0], standard_input, rules, keep_stacks=keep_stacks)
 
 
+def _is_fleet(files: tuple[str, ...], options: ReportOptions, *, fleet: bool, one_server: bool) -> bool:
+    """Whether the files are to be analyzed host by host, and the hosts' reports merged."""
+    from gtdiag.collectors.log_search import find_log_files
+    from gtdiag.recording.reader import is_recording
+
+    if one_server and fleet:
+        raise UsageError("--one-server says that there is no fleet", hint="omit it, or --fleet and --scheduler")
+    if fleet or options.format in TABLE_FORMATS:
+        return True
+    if one_server or "-" in files:
+        return False
+    found = find_log_files(files)
+    return is_fleet(found, [file.path for file in found if not file.problem and is_recording(file.path)])
+
+
 def _read_again(
     recording: str, standard_input: StandardInput | None, rules: RuleSet, *, keep_stacks: bool
 ) -> Observation:
@@ -153,6 +196,7 @@ def _events_of_logs(
     jobs: int,
     one_server: bool,
 ) -> Iterator[Event]:
+    from gtdiag.analysis.time_window import keep_window
     from gtdiag.collectors.log_files import collect_log_events
 
     back_since = since if isinstance(since, timedelta) else None

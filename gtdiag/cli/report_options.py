@@ -16,11 +16,11 @@ from gtdiag.cli.output_file import OutputError, write_file, write_standard_outpu
 from gtdiag.cli.parameter_types import KINDS, FailOn, fail_on
 from gtdiag.cli.step_summary import append_step_summary
 from gtdiag.cli.terminal import is_terminal, page_of, page_of_file
-from gtdiag.errors import ExitCode
+from gtdiag.errors import ExitCode, UsageError
 from gtdiag.model.report import Report
 from gtdiag.model.stack_profile import StackProfile
 from gtdiag.renderers.escaping import escape_text
-from gtdiag.renderers.formats import FORMAT_WORDS, RENDERERS, STACK_FORMATS, ReportFormat
+from gtdiag.renderers.formats import FORMAT_WORDS, RENDERERS, STACK_FORMATS, TABLE_FORMATS, ReportFormat
 from gtdiag.renderers.material import ReportMaterial
 from gtdiag.renderers.page import Page
 from gtdiag.renderers.redaction import redact_report
@@ -59,6 +59,11 @@ def report_options(command: Command) -> Command:
         rules: str | None,
         **others: Any,
     ) -> Any:
+        if ReportFormat(report_format) in TABLE_FORMATS and command.__name__ != "analyze":
+            raise UsageError(
+                f"--format {report_format} is for analyze",
+                hint=f"record it (--record FILE), then: gtdiag analyze FILE --format {report_format} -o FOLDER",
+            )
         options = ReportOptions(
             format=ReportFormat(report_format),
             output=output,
@@ -151,4 +156,6 @@ def exit_code_of(report: Report, options: ReportOptions) -> ExitCode:
     if options.exit_zero:
         return ExitCode.NOTHING_FOUND
     found = {incident.kind.value for incident in report.incidents} | {pattern.kind.value for pattern in report.patterns}
+    if report.fleet is not None:
+        found |= {kind.what for cause in report.fleet.causes for kind in cause.kinds}
     return ExitCode.FOUND if found & options.fail_on.kinds else ExitCode.NOTHING_FOUND

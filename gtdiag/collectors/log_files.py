@@ -40,6 +40,7 @@ def collect_log_events(
     timeout_s: float | None = None,
     jobs: int = 1,
     one_server: bool = False,
+    must_read: bool = True,
 ) -> Iterator[Event]:
     """The events of saved logs: ObservationStarted, what the logs hold, source by source, ObservationEnded.
 
@@ -50,11 +51,12 @@ def collect_log_events(
     `jobs`: how many processes search the blocks of a large log; the events are the same for any number.
 
     Raises LogReadError for a named file that is missing, not readable or not text, and when no file holds a gunicorn
-    line.
+    line. `must_read` False: a named file that cannot be read is a gap, as long as another one can.
     """
     if not files:
         raise LogReadError("no log file was named", "gtdiag analyze FILE..., or '-' for standard input")
-    survey = survey_logs(find_log_files(files), stdin)
+    found = find_log_files(files)
+    survey = survey_logs(found if must_read else [replace(file, named=False) for file in found], stdin)
     sources = group_logs(survey.files.values(), one_server=one_server)
     reading = _Reading(survey, since, until, search_with(jobs))
     ordered = [survey.files[file] for source in sources for file in source.files]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gtdiag.collectors.log_names import may_be_log
+from gtdiag.collectors.remote_files import expand_url, is_url
 from gtdiag.errors import LogReadError
 
 STANDARD_INPUT = "-"
@@ -24,6 +25,8 @@ class FoundFile:
     path: str
     named: bool
     problem: str = ""
+    size_bytes: int | None = None
+    """Where it is known without asking: of files in object stores."""
 
 
 def find_log_files(arguments: Sequence[str]) -> list[FoundFile]:
@@ -41,13 +44,17 @@ def find_log_files(arguments: Sequence[str]) -> list[FoundFile]:
         other = found.get(identity, file)
         # Of a link and the file itself the file: its path says more.
         path = min(file.path, other.path, key=lambda path: (Path(path).is_symlink(), path))
-        found[identity] = FoundFile(path, file.named or other.named, file.problem)
+        found[identity] = FoundFile(path, file.named or other.named, file.problem, file.size_bytes)
     return sorted(found.values(), key=lambda file: file.path)
 
 
 def _expand(argument: str) -> Iterator[FoundFile]:
     if argument == STANDARD_INPUT:
         yield FoundFile(argument, True)
+        return
+    if is_url(argument):
+        files = expand_url(argument)
+        yield from (FoundFile(url, len(files) == 1, size_bytes=size) for url, size in files)
         return
     if Path(argument).is_dir():
         yield from _expand_folder(argument)

@@ -115,7 +115,7 @@ def group_logs(files: Iterable[SurveyedFile], *, one_server: bool = False) -> tu
         else:
             # Not one log through its rotations, whatever the names say: each is a replica of its own.
             parts += [(_own_replica(file.path), "", [file]) for file in members]
-    names = _name_replicas({replica: known for replica, known, _ in parts})
+    names = name_replicas({replica: known for replica, known, _ in parts})
     sources = [
         (_begin_of(members), LogSource("" if one_server else names[replica], tuple(file.path for file in members)))
         for replica, _, members in parts
@@ -186,7 +186,7 @@ def _own_replica(path: str) -> tuple[str, ...]:
     return PurePath(path).parts
 
 
-def _name_replicas(replicas: dict[tuple[str, ...], str]) -> dict[tuple[str, ...], str]:
+def name_replicas(replicas: dict[tuple[str, ...], str]) -> dict[tuple[str, ...], str]:
     """What each replica is called: as little of its path as tells it from the others; its own name where it has one."""
     named = {replica: known for replica, known in replicas.items() if known}
     unnamed = [replica for replica in replicas if replica not in named]

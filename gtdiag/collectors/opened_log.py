@@ -16,6 +16,7 @@ from gtdiag.collectors.log_blocks import decode_line, read_line_blocks
 from gtdiag.collectors.log_compression import ByteSource, GuardedSource, decompress, is_compressed, open_log, read_fully
 from gtdiag.collectors.log_direction import Direction, find_direction
 from gtdiag.collectors.log_search import STANDARD_INPUT
+from gtdiag.collectors.remote_files import is_url, modified_at, open_url
 from gtdiag.errors import LogReadError
 from gtdiag.parsing.line_times import is_gunicorn_record, parse_line_stamp
 from gtdiag.parsing.timestamps import Stamp
@@ -86,6 +87,10 @@ def open_and_look(path: str, stdin: IO[bytes] | None = None) -> OpenedLog:
     if path == STANDARD_INPUT:
         shown = "standard input"
         source = decompress(stdin if stdin is not None else sys.stdin.buffer, shown)
+    elif is_url(path):
+        shown = path
+        source = decompress(open_url(path), path)
+        newest = modified_at(path) or newest
     else:
         shown = path
         source = open_log(Path(path))

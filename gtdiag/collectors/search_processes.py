@@ -55,7 +55,7 @@ def _searchers(literals: tuple[bytes, ...], jobs: int) -> Iterator[list[Connecti
     context = multiprocessing.get_context("spawn")
     connections: list[Connection[Any, Any]] = []
     processes = []
-    with _interrupts_held_back():
+    with interrupts_held_back():
         for _ in range(jobs):
             here, there = context.Pipe()
             try:
@@ -85,7 +85,7 @@ def _serve(connection: Connection[Any, Any], literals: tuple[bytes, ...]) -> Non
 
 
 @contextlib.contextmanager
-def _interrupts_held_back() -> Iterator[None]:
+def interrupts_held_back() -> Iterator[None]:
     """Ctrl-C in a terminal goes to all processes: those started here leave it to this one (the mask is inherited)."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield

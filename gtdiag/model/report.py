@@ -414,6 +414,105 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """How often something was seen."""
+
+    what: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSource:
+    """A source in the report: where it comes from and how much of it is affected."""
+
+    host: str
+    deployment: str | None
+    kind: str
+    files: tuple[str, ...]
+    gunicorn: GunicornFacts
+    period: Period
+    workers: int
+    lives: int
+    incidents: int
+    affected_workers: int
+    first_at: datetime | None
+    last_at: datetime | None
+    causes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetCause:
+    """One cause over all hosts, ranked by the workers it affects.
+
+    `kinds` and `peers` count incidents; `examples` are the ids of the report's incidents that stand for it.
+    `workers` of `of_workers` were affected, on `hosts` (their names) of `of_hosts`.
+    """
+
+    id: str
+    summary: str
+    category: Category | None
+    call: str | None
+    library: str | None
+    kinds: tuple[Count, ...]
+    incidents: int
+    workers: int
+    of_workers: int
+    hosts: tuple[str, ...]
+    of_hosts: int
+    deployments: tuple[str, ...]
+    first_at: datetime | None
+    last_at: datetime | None
+    in_startup: int
+    resolved: int
+    longest_s: float | None
+    peers: tuple[Count, ...]
+    confidence: Confidence
+    examples: tuple[str, ...]
+
+    @property
+    def leading_kind(self) -> IncidentKind:
+        """The kind of most of its incidents."""
+        return IncidentKind(self.kinds[0].what)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetExample:
+    """Which host an incident of the report happened on: pids alone do not tell."""
+
+    incident: str
+    host: str
+    deployment: str | None
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadSource:
+    """A source that could not be read, and why; the others were."""
+
+    files: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What many sources show together. `incidents_left_out`: how many of `incidents` the report only counts."""
+
+    hosts: int
+    workers: int
+    incidents: int
+    incidents_left_out: int
+    deployments: tuple[str, ...]
+    causes: tuple[FleetCause, ...]
+    sources: tuple[FleetSource, ...]
+    examples: tuple[FleetExample, ...]
+    unread: tuple[UnreadSource, ...] = ()
+
+    def host_of(self, incident_id: str) -> str:
+        """The host of an incident of the report; empty where it is not known."""
+        return next((one.host for one in self.examples if one.incident == incident_id), "")
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything an analysis concluded."""
 
@@ -430,4 +529,6 @@ class Report:
     kernel_oom_kills: tuple[KernelOomRecord, ...] = ()
     health: Health | None = None
     """Only where `watch --health URL` asked for it."""
+    fleet: Fleet | None = None
+    """Only where many sources were analyzed together: the causes over all hosts."""
     schema: str = REPORT_SCHEMA

@@ -1,18 +1,19 @@
 """Events to JSON values and back, lossless: every field that differs from its default, by the field's own type.
 
 The types understood are those that `gtdiag.model.events` may use: numbers, strings, booleans, aware datetimes, None,
-tuples, and the frozen dataclasses of `gtdiag.model`.
+tuples, enumerations, and the frozen dataclasses of `gtdiag.model`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import types
 import typing
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from gtdiag.errors import RecordingError
 from gtdiag.model.events import EVENT_CLASSES, Event
@@ -20,6 +21,8 @@ from gtdiag.model.events import EVENT_CLASSES, Event
 _CLASS_BY_NAME: dict[str, type[Event]] = {cls.__name__: cls for cls in EVENT_CLASSES}
 
 KIND_KEY = "event"
+
+Value = TypeVar("Value")
 
 
 def encode_event(event: Event) -> dict[str, Any]:
@@ -43,6 +46,17 @@ def parse_event(value: dict[str, Any]) -> Event:
     return event
 
 
+def encode_value(value: Any) -> Any:
+    """What `json.dumps` writes for a value of the model: of a dataclass each field that is not its default."""
+    return _encode_value(value)
+
+
+def decode_value(annotation: type[Value], value: Any) -> Value:
+    """The value of that type that `encode_value` gave this for. Raises TypeError, ValueError or KeyError."""
+    decode: Callable[[Any], Value] = _decoder(annotation)  # type: ignore[arg-type]
+    return decode(value)
+
+
 def _encode_fields(instance: Any) -> dict[str, Any]:
     encoded: dict[str, Any] = {}
     for field in dataclasses.fields(instance):
@@ -60,6 +74,8 @@ def _encode_value(value: Any) -> Any:
         return [_encode_value(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _encode_fields(value)
+    if isinstance(value, enum.Enum):
+        return value.value
     return value
 
 
@@ -83,6 +99,8 @@ def _decoder(annotation: Any) -> Callable[[Any], Any]:
         return datetime.fromisoformat
     if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
         return _dataclass_decoder(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return annotation
     if annotation is float:
         return float
     return _same

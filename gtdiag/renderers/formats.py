@@ -23,6 +23,7 @@ class ReportFormat(str, enum.Enum):
     GITHUB = "github"
     SPEEDSCOPE = "speedscope"
     COLLAPSED = "collapsed"
+    PARQUET = "parquet"
 
 
 FORMAT_WORDS: dict[ReportFormat, str] = {
@@ -34,12 +35,17 @@ FORMAT_WORDS: dict[ReportFormat, str] = {
     ReportFormat.GITHUB: "GitHub Actions: annotations, and the step's summary",
     ReportFormat.SPEEDSCOPE: "every stack that was seen, for www.speedscope.app",
     ReportFormat.COLLAPSED: "the same as collapsed stacks, for flame graphs",
+    ReportFormat.PARQUET: "events and incidents for DuckDB, Spark, ClickHouse (analyze -o FOLDER)",
 }
 """What each is for, in a line of `--help`."""
 
 
 STACK_FORMATS = frozenset({ReportFormat.SPEEDSCOPE, ReportFormat.COLLAPSED})
 """Those that need every stack that was seen; for the others none is kept."""
+
+
+TABLE_FORMATS = frozenset({ReportFormat.PARQUET})
+"""Those that are made of the events themselves, in files: no renderer writes them as text."""
 
 
 class Renderer(Protocol):

@@ -77,7 +77,7 @@ def _of_incidents(report: Report, failing: frozenset[str]) -> Iterator[_Annotati
     """One annotation for a cause: groups that differ in phase, killer or request only are put together."""
     about = report_words.context_of(report)
     causes: dict[object, list[IncidentGroup]] = {}
-    for group in group_incidents(report.incidents):
+    for group in group_incidents(report.incidents, report.fleet):
         blocked = group.first.blocked
         cause = (blocked.file, blocked.line, phrases.say_call(blocked)) if blocked is not None else id(group)
         causes.setdefault(cause, []).append(group)

@@ -28,6 +28,8 @@ SCHEMA_FILES = {
 def render_json(report: Report) -> str:
     """Return the report as one JSON document, pure ASCII, ending in a newline."""
     value = {"schema": report.schema, **to_json_value(report)}
+    if report.fleet is None:
+        del value["fleet"]  # a report of one source has no such section
     return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 

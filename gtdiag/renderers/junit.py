@@ -66,7 +66,7 @@ def render_junit(report: Report, *, failing: frozenset[str] = ALL_KINDS) -> str:
 
 def _cases(report: Report, failing: frozenset[str]) -> Iterator[_Case]:
     about = report_words.context_of(report)
-    groups = group_incidents(report.incidents)
+    groups = group_incidents(report.incidents, report.fleet)
     for kind in IncidentKind:
         found = [group for group in groups if group.first.kind is kind]
         for group in found:

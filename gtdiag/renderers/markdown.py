@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from gtdiag.model.report import Blocked, Remedy, Report
 from gtdiag.renderers import phrases, report_words
 from gtdiag.renderers.escaping import escape_text
+from gtdiag.renderers.fleet_section import HOST_COLUMNS, say_hosts
 from gtdiag.renderers.health_section import MAX_OUTAGES, say_health
 from gtdiag.renderers.incident_groups import IncidentGroup, group_incidents
 from gtdiag.renderers.markdown_escaping import escape_markdown, fence_code, fold_away, quote_code
@@ -39,6 +40,7 @@ def render_markdown(report: Report, *, max_bytes: int | None = None) -> str:
     sections += _patterns(report)
     sections += _remedies(report)
     sections += _workers(report)
+    sections += _hosts(report)
     sections += _startups(report)
     sections += _health(report)
     sections += _requests(report)
@@ -74,7 +76,7 @@ def _verdict(report: Report) -> str:
 
 
 def _incidents(report: Report) -> list[str]:
-    groups = group_incidents(report.incidents)
+    groups = group_incidents(report.incidents, report.fleet)
     if not groups:
         return []
     about = report_words.context_of(report)
@@ -207,6 +209,19 @@ def _workers(report: Report) -> list[str]:
     if len(report.workers) > len(workers):
         more = phrases.say_count(len(report.workers) - len(workers), "more worker")
         parts.append(f"{more} in `--format json`.")
+    return parts
+
+
+def _hosts(report: Report) -> list[str]:
+    table = say_hosts(report)
+    if table is None or not table.rows:
+        return []
+    columns = [number for number in range(len(HOST_COLUMNS)) if any(row[number] for row in table.rows)]
+    lines = [_table_row(HOST_COLUMNS[number] for number in columns), _table_row("---" for _ in columns)]
+    lines += [_table_row(escape_markdown(row[number]) for number in columns) for row in table.rows]
+    parts = ["### Hosts", "\n".join(lines)]
+    if table.left_out:
+        parts.append(f"{phrases.say_count(table.left_out, 'more host')} in `--format json`, less affected than these.")
     return parts
 
 

@@ -23,6 +23,7 @@ from gtdiag.model.report import (
     WorkerEnd,
 )
 from gtdiag.renderers import phrases
+from gtdiag.renderers.fleet_section import say_cause_facts, say_cause_title, say_fleet_source, say_versions
 from gtdiag.renderers.incident_groups import IncidentGroup
 from gtdiag.renderers.layout import cut_start
 
@@ -93,6 +94,8 @@ def covers_several_days(report: Report) -> bool:
 def say_group_title(group: IncidentGroup) -> str:
     """Return "worker time-out in start-up, 4 times"."""
     first = group.first
+    if group.cause is not None:
+        return say_cause_title(group.cause)
     title = phrases.INCIDENT_TITLES[first.kind]
     if first.phase is not None and first.kind not in _KINDS_THAT_NAME_THE_PHASE:
         title += f" {phrases.IN_PHASE[first.phase]}"
@@ -104,6 +107,8 @@ def say_group_title(group: IncidentGroup) -> str:
 def say_who_and_when(group: IncidentGroup, about: GroupContext) -> list[Fact]:
     """Return whom it happened to, when, by whose hand, and in which request."""
     first = group.first
+    if group.cause is not None:
+        return _filled([Fact(*fact) for fact in say_cause_facts(group.cause, group.hosts, first.pid)])
     pids = phrases.say_numbers(group.pids)
     facts = [Fact("worker" if len(group.pids) == 1 else "workers", f"pid {pids}" if pids else "")]
     if first.master_pid is not None and (about.several_masters or first.kind is IncidentKind.MASTER_HANG):
@@ -122,7 +127,8 @@ def say_blame(group: IncidentGroup) -> list[Fact]:
     """Return what the workers of the group were blocked in, or what is known where that is not."""
     blames = group.blames
     if not blames:
-        first, count = group.first, len(group.incidents)
+        first = group.first
+        count = len(group.incidents) if group.cause is None else group.cause.incidents
         facts = [Fact("what", first.summary if count == 1 else f"{first.summary} (the first of {count})")]
         if first.kind in _KINDS_WITH_A_CALL:
             facts.append(Fact("blocked in", "not known"))
@@ -273,7 +279,7 @@ def say_gap(gap: Gap) -> str:
 
 def say_footer(report: Report, max_masters: int = 20) -> list[str]:
     """Return what the report is about, line by line: source, period, masters, version of gtdiag."""
-    lines = [_say_source(report)]
+    lines = [_say_source(report) if report.fleet is None else say_fleet_source(report.fleet)]
     period = report.period
     if period.start is not None or period.end is not None:
         length = ""
@@ -281,7 +287,10 @@ def say_footer(report: Report, max_masters: int = 20) -> list[str]:
             length = f" ({phrases.say_seconds((period.end - period.start).total_seconds())})"
         start, end = phrases.say_date_and_time(period.start), phrases.say_date_and_time(period.end)
         lines.append(f"period: {start} to {end}{length}")
-    lines += [say_master(master) for master in (report.masters or (report.gunicorn,))[:max_masters]]
+    if report.fleet is not None:
+        lines.append(say_versions(report.fleet))
+    else:
+        lines += [say_master(master) for master in (report.masters or (report.gunicorn,))[:max_masters]]
     return [*lines, f"gtdiag {report.gtdiag_version}"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gtdiag.model.report import Blocked, Confidence, Owner, Report
 from gtdiag.renderers import phrases, report_words
 from gtdiag.renderers.escaping import escape_text
+from gtdiag.renderers.fleet_section import write_hosts
 from gtdiag.renderers.health_section import write_health
 from gtdiag.renderers.incident_groups import IncidentGroup, group_incidents
 from gtdiag.renderers.markdown_text import parse_markdown
@@ -33,6 +34,7 @@ def render_text(report: Report, *, width: int = 80, colour: bool = False, ascii:
     _write_incidents(page, report)
     _write_patterns(page, report)
     _write_workers(page, report)
+    write_hosts(page, report)
     write_startups(page, report)
     write_health(page, report)
     _write_kernel_kills(page, report)
@@ -52,7 +54,7 @@ def _write_verdict(page: TextPage, report: Report) -> None:
 
 
 def _write_incidents(page: TextPage, report: Report) -> None:
-    groups = group_incidents(report.incidents)
+    groups = group_incidents(report.incidents, report.fleet)
     if not groups:
         return
     page.heading("What happened")

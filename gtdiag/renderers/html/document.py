@@ -9,6 +9,7 @@ from string import Template
 
 from gtdiag.model.report import Confidence, Report
 from gtdiag.renderers import phrases, report_words
+from gtdiag.renderers.fleet_section import say_versions
 from gtdiag.renderers.html import sections
 from gtdiag.renderers.html.anchors import Anchors, find_worker_anchors, group_anchor, link_mentions
 from gtdiag.renderers.html.drawing import LinkTargets, draw_lanes, draw_legend
@@ -25,7 +26,7 @@ def render_html(report: Report) -> str:
 
     Whatever came from logs and processes is escaped where it becomes markup (`gtdiag.renderers.html.markup`).
     """
-    groups = group_incidents(report.incidents)
+    groups = group_incidents(report.incidents, report.fleet)
     anchor_of_incident = _anchors_of(groups, report)
     anchors = find_worker_anchors(report, sections.worker_rows(report))
     found = bool(report.incidents or report.patterns)
@@ -36,6 +37,7 @@ def render_html(report: Report) -> str:
         sections.show_groups(groups, report, anchors),
         sections.show_patterns(report, anchors),
         sections.show_workers(report, anchor_of_incident),
+        sections.show_hosts(report),
         sections.show_startups(report),
         sections.show_health(report),
         sections.show_requests(report),
@@ -82,7 +84,7 @@ def _anchors_of(groups: list[IncidentGroup], report: Report) -> dict[int, str]:
 
 def _show_verdict(report: Report, anchors: Anchors, found: bool) -> Markup:
     confidence = report.verdict.confidence
-    about = [report_words.say_master(report.gunicorn)]
+    about = [report_words.say_master(report.gunicorn) if report.fleet is None else say_versions(report.fleet)]
     if report.period.start is not None:
         about.append(
             f"{phrases.say_date_and_time(report.period.start)} to {phrases.say_date_and_time(report.period.end)}"
@@ -106,8 +108,8 @@ def _show_verdict(report: Report, anchors: Anchors, found: bool) -> Markup:
 
 
 def _show_time_line(report: Report, groups: dict[int, str]) -> Markup | None:
-    if not report.workers and not report.incidents:
-        return None
+    if report.fleet is not None or (not report.workers and not report.incidents):
+        return None  # a lane is one host's worker
     time_line = lay_out(report)
     if time_line is None or not (time_line.lanes or time_line.loose_marks):
         note = "There is no time-line: nothing here has a time."

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from gtdiag.model.report import Incident, Remedy, Report
+from gtdiag.model.report import Remedy, Report
 from gtdiag.renderers import phrases, report_words
+from gtdiag.renderers.fleet_section import HOST_COLUMNS, say_hosts
 from gtdiag.renderers.health_section import MAX_OUTAGES, say_health
 from gtdiag.renderers.html.anchors import Anchors, find_frame_names, group_anchor, link_mentions, worker_anchor
 from gtdiag.renderers.html.markup import Child, Markup, element
@@ -80,7 +81,7 @@ def _show_group(group: IncidentGroup, number: int, about: GroupContext, anchors:
         _facts(rows),
         show_stack(blocked, number) if blocked is not None else None,
         _show_evidence(group.evidence, local),
-        _show_occurrences(group.incidents, about, anchors) if len(group.incidents) > 1 else None,
+        _show_occurrences(group, about, anchors) if len(group.incidents) > 1 else None,
         id=group_anchor(number),
     )
 
@@ -98,22 +99,24 @@ def _show_evidence(evidence: Sequence[str], anchors: Anchors) -> Markup | None:
     )
 
 
-def _show_occurrences(incidents: Sequence[Incident], about: GroupContext, anchors: Anchors) -> Markup:
+def _show_occurrences(group: IncidentGroup, about: GroupContext, anchors: Anchors) -> Markup:
+    incidents = group.incidents
     say = phrases.say_day_and_time if about.several_days else phrases.say_time
     rows = [
         element(
             "tr",
             element("td", say(incident.at, unknown="")),
+            [element("td", host) for host in group.hosts[number : number + 1]],
             element("td", link_mentions(f"pid {incident.pid}", anchors) if incident.pid is not None else ""),
             element("td", phrases.say_seconds(incident.blocked.seconds if incident.blocked else None, unknown="")),
             element("td", say(incident.resolved_at, unknown="")),
         )
-        for incident in incidents[:MAX_OCCURRENCES]
+        for number, incident in enumerate(incidents[:MAX_OCCURRENCES])
     ]
     return element(
         "details",
-        element("summary", f"each of the {len(incidents)}"),
-        _table(("When", "Worker", "Blocked for", "Went on"), rows),
+        element("summary", f"each of the {len(incidents)}" if group.cause is None else f"{len(incidents)} of them"),
+        _table(("When", *(("Host",) if group.hosts else ()), "Worker", "Blocked for", "Went on"), rows),
         _more(len(incidents) - MAX_OCCURRENCES, "more", "more"),
     )
 
@@ -143,6 +146,21 @@ def worker_rows(report: Report) -> list[int]:
     """Return the places in the report of the workers that have a row."""
     chosen = {id(worker) for worker in report_words.workers_to_show(report, MAX_WORKER_ROWS)}
     return [index for index, worker in enumerate(report.workers) if id(worker) in chosen]
+
+
+def show_hosts(report: Report) -> Markup | None:
+    """Return a row for each host of a fleet."""
+    table = say_hosts(report, MAX_WORKER_ROWS)
+    if table is None or not table.rows:
+        return None
+    used = [i for i in range(len(HOST_COLUMNS)) if any(row[i] for row in table.rows)]
+    rows = [element("tr", [element("td", row[i]) for i in used]) for row in table.rows]
+    return section(
+        "hosts",
+        "Hosts",
+        _table(tuple(HOST_COLUMNS[i].capitalize() for i in used), rows),
+        _more(table.left_out, "more host", "more hosts"),
+    )
 
 
 def show_workers(report: Report, groups: dict[int, str]) -> Markup | None:

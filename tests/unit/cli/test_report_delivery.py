@@ -15,7 +15,7 @@ from gtdiag.cli.parameter_types import fail_on
 from gtdiag.cli.report_options import ReportOptions, deliver_report, exit_code_of
 from gtdiag.errors import ExitCode, RecordingError
 from gtdiag.model.report import Report
-from gtdiag.renderers.formats import STACK_FORMATS, ReportFormat
+from gtdiag.renderers.formats import RENDERERS, STACK_FORMATS, ReportFormat
 from tests.unit.renderers import sample_reports
 
 
@@ -53,7 +53,7 @@ def with_secret() -> Report:
     return dataclasses.replace(report, incidents=(incident,))
 
 
-@pytest.mark.parametrize("format", sorted(set(ReportFormat) - STACK_FORMATS))
+@pytest.mark.parametrize("format", sorted(set(RENDERERS) - STACK_FORMATS))
 def test_secrets_are_masked_unless_asked_for(format: ReportFormat, capsys: pytest.CaptureFixture[str]) -> None:
     assert deliver_report(with_secret(), options(format=format)) == ExitCode.FOUND
     assert "hunter2" not in capsys.readouterr().out

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from gtdiag.cli.time_window import keep_window
+from gtdiag.analysis.time_window import keep_window
 from gtdiag.model.events import CollectionGap, Event, ObservationEnded, ObservationStarted, WorkerBooted
 from gtdiag.model.identity import Origin, WorkerId
 

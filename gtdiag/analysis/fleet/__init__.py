@@ -1,0 +1,1 @@
+"""Reports of single sources to partial analyses, which merge, and to the report of a whole fleet."""
