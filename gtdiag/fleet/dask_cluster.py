@@ -42,7 +42,7 @@ def analyze_on_cluster(batches: Sequence[Batch], settings: WorkSettings, address
 
         futures = {client.submit(analyze_batch, batch, settings, pure=False): batch for batch in batches}
         try:
-            for future in as_completed(futures):  # type: ignore[no-untyped-call]
+            for future in as_completed(futures, loop=client.loop):  # type: ignore[no-untyped-call]
                 error = future.exception() if future.status != "finished" else None
                 if error is None:
                     yield future.result()
