@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.environments import NEWEST, standard_environment
 from tests.live.gtdiag_command import run_gtdiag
-from tests.live.gunicorn_process import running_gunicorn
-from tests.live.servers import mute_server
+from tests.live.hanging_start_up import hanging_start_up
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -35,19 +33,7 @@ def test_own_rules_watched_and_read_again(tmp_path: Path) -> None:
     rules, recording = tmp_path / "rules.toml", tmp_path / "recording.jsonl"
     rules.write_text(RULES)
     (tmp_path / "models.md").write_text("The model team is on call: **4711**.\n")
-    with (
-        mute_server() as server,
-        running_gunicorn(
-            standard_environment(NEWEST),
-            "startup_contention:app",
-            folder=tmp_path,
-            worker_class="uvicorn",
-            workers=2,
-            timeout_s=4,
-            variables={"MODEL_SERVICE_URL": f"https://{server.peer}/models"},
-        ) as gunicorn,
-    ):
-        gunicorn.wait_for_workers(2)
+    with hanging_start_up(tmp_path, timeout_s=4, mute="model service") as (gunicorn, peer):
         options = ("--for", "8s", "--format", "json", "--rules", str(rules), "--record", str(recording))
         watched = run_gtdiag("watch", str(gunicorn.pid), *options).report()
     blames = [incident["blocked"] for incident in watched["incidents"]]
@@ -59,7 +45,7 @@ def test_own_rules_watched_and_read_again(tmp_path: Path) -> None:
     assert first == {
         "id": "ACME-R1",
         "title": "Call the model team",
-        "why": f"get_model_mapping waits for the model service ({server.peer}).",
+        "why": f"get_model_mapping waits for the model service ({peer}).",
         "how": "The model team is on call: **4711**.",
     }
 

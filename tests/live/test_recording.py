@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.environments import NEWEST, standard_environment
+from tests.environments import NEWEST
 from tests.live.gtdiag_command import run_gtdiag
-from tests.live.gunicorn_process import running_gunicorn
-from tests.live.servers import mute_server
+from tests.live.hanging_start_up import hanging_start_up
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -19,19 +18,7 @@ pytestmark = [pytest.mark.live, pytest.mark.slow]
 @pytest.mark.parametrize("version", ["21.2.0", NEWEST])
 def test_analyze_of_a_recording_is_the_report_of_the_watch(version: str, tmp_path: Path) -> None:
     recording = tmp_path / "incident.jsonl"
-    with (
-        mute_server() as server,
-        running_gunicorn(
-            standard_environment(version),
-            "startup_contention:app",
-            folder=tmp_path,
-            worker_class="uvicorn",
-            workers=2,
-            timeout_s=3,
-            variables={"DATABASE_URL": f"postgresql://app:secret@{server.peer}/orders"},
-        ) as gunicorn,
-    ):
-        gunicorn.wait_for_workers(2)
+    with hanging_start_up(tmp_path, version=version) as (gunicorn, _):
         watched = run_gtdiag("watch", str(gunicorn.pid), "--for", "8s", "--record", str(recording), "--format", "json")
     again = run_gtdiag("analyze", str(recording), "--format", "json")
     assert watched.status == again.status == 1
@@ -45,19 +32,7 @@ def test_analyze_of_a_recording_is_the_report_of_the_watch(version: str, tmp_pat
 def test_what_a_killed_watch_recorded_is_kept(tmp_path: Path) -> None:
     recording = tmp_path / "cut.jsonl"
     events: list[dict[str, Any]] = []
-    with (
-        mute_server() as server,
-        running_gunicorn(
-            standard_environment(NEWEST),
-            "startup_contention:app",
-            folder=tmp_path,
-            worker_class="uvicorn",
-            workers=1,
-            timeout_s=2,
-            variables={"DATABASE_URL": f"postgresql://app:secret@{server.peer}/orders"},
-        ) as gunicorn,
-    ):
-        gunicorn.wait_for_workers(1)
+    with hanging_start_up(tmp_path, workers=1, timeout_s=2) as (gunicorn, _):
         run_gtdiag("watch", str(gunicorn.pid), "--for", "5s", "--record", str(recording))
     whole = recording.read_bytes()
     recording.write_bytes(whole[: len(whole) - 7])

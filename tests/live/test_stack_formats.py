@@ -11,10 +11,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.environments import NEWEST, standard_environment
 from tests.live.gtdiag_command import run_gtdiag
-from tests.live.gunicorn_process import running_gunicorn
-from tests.live.servers import mute_server
+from tests.live.hanging_start_up import hanging_start_up
 from tests.speedscope_package import format_schema, release_folder
 from tests.unit.renderers.speedscope_rules import check_speedscope, stacks_of
 
@@ -23,18 +21,7 @@ pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 def test_a_hanging_start_up_in_speedscope(tmp_path: Path) -> None:
     recording, snapshot = tmp_path / "incident.jsonl", tmp_path / "snapshot.json"
-    with (
-        mute_server() as server,
-        running_gunicorn(
-            standard_environment(NEWEST),
-            "startup_contention:app",
-            folder=tmp_path,
-            worker_class="uvicorn",
-            workers=2,
-            timeout_s=3,
-            variables={"DATABASE_URL": f"postgresql://app:secret@{server.peer}/orders"},
-        ) as gunicorn,
-    ):
+    with hanging_start_up(tmp_path) as (gunicorn, _):
         pids = gunicorn.wait_for_workers(2)
         watched = run_gtdiag(
             "watch", str(gunicorn.pid), "--for", "6s", "--record", str(recording), "--format", "speedscope"

@@ -14,10 +14,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gtdiag.renderers.json_report import read_schema
-from tests.environments import NEWEST, standard_environment
 from tests.live.gtdiag_command import finish, start_gtdiag
-from tests.live.gunicorn_process import running_gunicorn
-from tests.live.servers import mute_server
+from tests.live.hanging_start_up import hanging_start_up
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -51,19 +49,7 @@ def wait_for_url(errors: Path) -> str:
 
 def test_a_hang_as_figures_as_lines_and_as_json(tmp_path: Path) -> None:
     errors, report = tmp_path / "errors.txt", tmp_path / "report.json"
-    with (
-        mute_server() as server,
-        running_gunicorn(
-            standard_environment(NEWEST),
-            "startup_contention:app",
-            folder=tmp_path,
-            worker_class="uvicorn",
-            workers=2,
-            timeout_s=6,
-            variables={"DATABASE_URL": f"postgresql://app:secret@{server.peer}/orders"},
-        ) as gunicorn,
-    ):
-        gunicorn.wait_for_workers(2)
+    with hanging_start_up(tmp_path, timeout_s=6) as (gunicorn, peer):
         options = ("--metrics", "0", "--json-events", "--format", "json", "-o", str(report))
         with start_gtdiag("watch", str(gunicorn.pid), *options, stderr=errors) as process:
             url = wait_for_url(errors)
@@ -98,7 +84,7 @@ def test_a_hang_as_figures_as_lines_and_as_json(tmp_path: Path) -> None:
     assert {line["pid"] for line in told} == {int(pid) for pid in ages}
     for line in told:
         assert (line["kind"], line["category"]) == ("startup_hang", "database")
-        assert (line["call"], line["peer"]) == ("verify_database_migrations", server.peer)
+        assert (line["call"], line["peer"]) == ("verify_database_migrations", peer)
         assert line["confidence"] in ("high", "medium")
         assert "verify_database_migrations" in line["summary"]
     assert "app:secret" not in json.dumps(lines)
