@@ -209,7 +209,7 @@ def _group_sentence(incident: Incident, number: int) -> str:
     if number == 1:
         summary = incident.summary[:1].upper() + incident.summary[1:]
         return summary.rstrip(".") + ("; it went on by itself." if incident.resolved_at else ".")
-    words = _KIND_WORDS[incident.kind]
+    words = KIND_WORDS[incident.kind]
     text = f"{number} workers {words}"
     if incident.blocked is not None:
         text += f", blocked in {describe_blocked(incident.blocked)}"
@@ -225,7 +225,7 @@ def _group_sentence(incident: Incident, number: int) -> str:
     return text + "."
 
 
-_KIND_WORDS = {
+KIND_WORDS = {
     IncidentKind.WORKER_TIMEOUT: "timed out",
     IncidentKind.STARTUP_HANG: "hang in start-up past the time-out",
     IncidentKind.OOM_KILL: "were killed by the kernel: out of memory",

@@ -6,11 +6,9 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gtdiag.analysis.fleet.merging import merge_partials
-from gtdiag.analysis.fleet.partial import draw_unread
 from gtdiag.errors import GtdiagError, ToolMissingError
+from gtdiag.fleet.lost_batch import draw_lost
 from gtdiag.fleet.one_source import analyze_batch
-from gtdiag.fleet.partial_codec import encode_partial
 from gtdiag.fleet.work import Batch, BatchResult, WorkSettings
 
 CONNECT_TIMEOUT_S = 10.0
@@ -79,14 +77,5 @@ def _connect(address: str) -> Any:
 
 
 def _lost(batch: Batch, error: BaseException | None) -> BatchResult:
-    words = " ".join(str(error).split())[:300]
-    partials = [
-        draw_unread(
-            source.files,
-            f"the cluster lost the work on {source.files[0]}: {words}",
-            key=source.key,
-            host=source.host,
-        )
-        for source in batch
-    ]
-    return BatchResult(encode_partial(merge_partials(partials)), len(batch))
+    words = " ".join(str(error).split())[:300].replace("{", "{{").replace("}", "}}")
+    return draw_lost(batch, f"the cluster lost the work on {{file}}: {words}")

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
-from gtdiag.analysis.fleet.merging import merge_partials
-from gtdiag.analysis.fleet.partial import draw_unread
 from gtdiag.collectors.search_processes import interrupts_held_back
+from gtdiag.fleet.lost_batch import draw_lost
 from gtdiag.fleet.one_source import analyze_batch
-from gtdiag.fleet.partial_codec import encode_partial
 from gtdiag.fleet.work import Batch, BatchResult, WorkSettings
 
 if TYPE_CHECKING:
@@ -23,6 +21,9 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
 _TRIES = 2
+_ENDED_TWICE = (
+    "the process that read {file} ended without an answer, twice: it was killed (is memory short?) or could not start"
+)
 
 
 @dataclass(slots=True)
@@ -60,7 +61,7 @@ def analyze_in_processes(batches: Sequence[Batch], settings: WorkSettings, jobs:
                 elif len(worker.batch) > 1 or worker.tries < _TRIES:
                     waiting.extend(((source,), worker.tries + (len(worker.batch) == 1)) for source in worker.batch)
                 else:
-                    yield _lost(worker.batch)
+                    yield draw_lost(worker.batch, _ENDED_TWICE)
                 workers.remove(worker)
                 _end(worker)
     finally:
@@ -99,19 +100,6 @@ def _receive(worker: _Worker) -> BatchResult | None:
 def _end(worker: _Worker) -> None:
     worker.connection.close()  # the process ends when nothing more can come
     worker.process.join()
-
-
-def _lost(batch: Batch) -> BatchResult:
-    partials = [
-        draw_unread(
-            source.files,
-            f"the process that read {source.files[0]} was killed, twice (is memory short?)",
-            key=source.key,
-            host=source.host,
-        )
-        for source in batch
-    ]
-    return BatchResult(encode_partial(merge_partials(partials)), len(batch))
 
 
 def _serve(connection: Connection[Any, Any], settings: WorkSettings) -> None:

@@ -6,21 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gtdiag.analysis.fleet.causes import least_sure
+from gtdiag.analysis.verdict import KIND_WORDS
 from gtdiag.analysis.wording import count_of, describe_blocked
 from gtdiag.model.report import Confidence, Count, FleetCause, Gap, Incident, IncidentKind
 
 _MAX_CAUSES_TOLD = 2
 _MAX_NAMES = 3
 
-_WITHOUT = {
+_WITHOUT = KIND_WORDS | {
     IncidentKind.WORKER_TIMEOUT: "timed out; the evidence here does not show what they were blocked in",
     IncidentKind.STARTUP_HANG: "hang in their start-up; the evidence here does not show what they are blocked in",
-    IncidentKind.OOM_KILL: "were killed by the kernel: out of memory",
-    IncidentKind.EXTERNAL_KILL: "were killed (SIGKILL) without a time-out",
-    IncidentKind.WORKER_CRASH: "crashed",
-    IncidentKind.BOOT_FAILURE: "failed to boot",
-    IncidentKind.WORKER_EXIT: "ended unexpectedly",
-    IncidentKind.MASTER_HANG: "never started: their masters hang",
 }
 
 
