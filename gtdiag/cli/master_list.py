@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gtdiag.collectors.containers import find_own_engine
 from gtdiag.collectors.ps import MasterSummary, collect_masters
 from gtdiag.model.report import Gap
 from gtdiag.renderers.ps import Health, MasterRow
@@ -11,11 +12,15 @@ def list_masters() -> tuple[list[MasterRow], list[Gap]]:
     """Look at each master once; what could not be seen is in the gaps."""
     masters = collect_masters()
     gaps = [
-        Gap(what="heartbeat", why=f"master {master.pid}: {master.why_unknown}", hint="sudo gtdiag ps")
+        Gap(what="heartbeat", why=f"master {master.pid}: {master.why_unknown}", hint=_say_hint(master.pid))
         for master in masters
         if master.why_unknown
     ]
     return [_row_of(master) for master in masters], gaps
+
+
+def _say_hint(pid: int) -> str:
+    return f"gtdiag doctor {pid} says what would change it" if find_own_engine() else "sudo gtdiag ps"
 
 
 def judge_health(workers: int, ok: int | None, stale: int | None, never_beaten: int | None) -> Health:

@@ -15,6 +15,8 @@ KUBERNETES, DOCKER, PODMAN = "kubernetes", "docker", "podman"
 POD_MARKS = re.compile(r"kubepods|kubelet")
 _OWN_MARKS = ((Path("/run/.containerenv"), PODMAN), (Path("/.dockerenv"), DOCKER))
 """Files that the engines put into each container."""
+ENGINE_VARIABLE = "container"
+"""Set by podman in each of its containers."""
 INITIAL_PID_NAMESPACE = "pid:[4026531836]"
 """PROC_PID_INIT_INO (linux/proc_ns.h)."""
 
@@ -44,6 +46,8 @@ def find_own_engine() -> str | None:
         return KUBERNETES
     if is_in_initial_pid_namespace():  # a virtual machine that was made of an image keeps the marks
         return None
+    if os.environ.get(ENGINE_VARIABLE) == PODMAN:  # its file is missing from a read-only root
+        return PODMAN
     return next((engine for file, engine in _OWN_MARKS if file.exists()), None)
 
 

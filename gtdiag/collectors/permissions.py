@@ -51,6 +51,14 @@ def explain_ptrace_denial(pid: int, master_pid: int | None = None) -> Obstacle:
         )
     if owner is not None and owner != own_user:
         return Obstacle(why=f"the process belongs to user {owner}, gtdiag runs as user {own_user}", hint=rerun)
+    group, own_group = read_group(pid), os.getegid()
+    if group is not None and group != own_group:
+        return Obstacle(
+            why=f"the process belongs to group {group}, gtdiag runs as group {own_group}, and the kernel wants both user "
+            "and group to be the same",
+            hint=f"setpriv --regid={group} gtdiag ...   (docker: --user {owner}:{group}; Kubernetes: "
+            f"securityContext.runAsUser: {owner}, runAsGroup: {group})",
+        )
     scope = read_yama_scope()
     if scope:
         return Obstacle(
@@ -98,6 +106,12 @@ def read_user(pid: int) -> int | None:
     """The effective user id of a process, None where it cannot be read."""
     users = (_status_field(str(pid), "Uid:") or "").split()
     return int(users[1]) if len(users) > 1 else None
+
+
+def read_group(pid: int) -> int | None:
+    """The effective group id of a process, None where it cannot be read."""
+    groups = (_status_field(str(pid), "Gid:") or "").split()
+    return int(groups[1]) if len(groups) > 1 else None
 
 
 def is_dumpable(pid: int) -> bool | None:

@@ -19,7 +19,8 @@ def cgroup(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     text = ["0::/user.slice\n"]
     monkeypatch.setattr(containers, "_read", lambda _path: text[0])
     monkeypatch.setattr(containers, "_OWN_MARKS", ())
-    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    for name in ("KUBERNETES_SERVICE_HOST", "container"):
+        monkeypatch.delenv(name, raising=False)
     return text
 
 
@@ -96,3 +97,15 @@ def test_what_to_do_where_memory_may_not_be_read(
     assert obstacle.why == "the process belongs to user 33, gtdiag runs as user 1000"
     assert command in obstacle.hint
     assert ("sudo" in obstacle.hint) == (engine is None)
+
+
+def test_the_same_user_in_another_group_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(permissions, "find_own_engine", lambda: "kubernetes")
+    monkeypatch.setattr(permissions, "_has_ptrace_capability", lambda: False)
+    monkeypatch.setattr(permissions, "read_user", lambda _pid: 10001)
+    monkeypatch.setattr(permissions, "read_group", lambda _pid: 10001)
+    monkeypatch.setattr(permissions.os, "geteuid", lambda: 10001)
+    monkeypatch.setattr(permissions.os, "getegid", lambda: 0)
+    obstacle = permissions.explain_ptrace_denial(42, 41)
+    assert "belongs to group 10001, gtdiag runs as group 0" in obstacle.why
+    assert "runAsUser: 10001, runAsGroup: 10001" in obstacle.hint
