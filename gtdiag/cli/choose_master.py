@@ -51,11 +51,11 @@ def choose_master(pid: int | None, pidfile: str | None) -> int:
         return find_only_master()
     try:
         return find_master_of(pid)
-    except (NoSuchProcessError, NotGunicornError) as error:
+    except (NoSuchProcessError, NotGunicornError, AccessError) as error:
         meant = find_masters_by_inner_pid(pid)
         if meant:
             masters = ", ".join(str(master) for master in meant)
-            error.hint = f"{pid} is a pid inside a container; seen from here its master is {masters}"
+            error.hint = f"{pid} is a pid inside a container; the master seen from here: {masters}"
         raise
 
 

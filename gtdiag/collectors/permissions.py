@@ -54,8 +54,7 @@ def explain_ptrace_denial(pid: int, master_pid: int | None = None) -> Obstacle:
     group, own_group = read_group(pid), os.getegid()
     if group is not None and group != own_group:
         return Obstacle(
-            why=f"the process belongs to group {group}, gtdiag runs as group {own_group}, and the kernel wants both user "
-            "and group to be the same",
+            why=f"the process belongs to group {group}, gtdiag runs as group {own_group}; both must be the same",
             hint=f"setpriv --regid={group} gtdiag ...   (docker: --user {owner}:{group}; Kubernetes: "
             f"securityContext.runAsUser: {owner}, runAsGroup: {group})",
         )

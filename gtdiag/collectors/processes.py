@@ -106,10 +106,10 @@ class WorkerFinder:
             except ProcessLookupError:
                 continue
             except PermissionError:
-                self.denied = True
                 if successors is None:
                     successors = find_successors(self.master_pid)
                 if self._looks_like_a_worker(pid) and pid not in successors:
+                    self.denied = True
                     self._known[pid] = self._worker(pid, started_at_s, None)
                 else:
                     self._strangers[pid] = started_at_s

@@ -61,7 +61,7 @@ def access_error(pid: int) -> InterpreterAccessError:
         why = f"it runs as uid {owner[0]}, gtdiag as uid {mine}"
         hint = as_root
     elif (group := _status_field(pid, "Gid")) and group[0] != str(os.getegid()):
-        why = f"it runs as group {group[0]}, gtdiag as group {os.getegid()}; the kernel wants user and group to be the same"
+        why = f"it runs as group {group[0]}, gtdiag as group {os.getegid()}; both user and group must be the same"
         hint = f"run gtdiag as {mine}:{group[0]} (docker: --user; Kubernetes: runAsUser and runAsGroup), or {as_root}"
     elif scope == 1:
         why = "kernel.yama.ptrace_scope is 1: only a parent may look into a process of the same user"
