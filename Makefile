@@ -11,10 +11,11 @@ PYTHON ?= $(shell for python in $(CANDIDATES); do \
 
 # Most tests wait for a time-out: three of them side by side keep two cores no more than busy.
 PYTEST_OPTIONS ?= -n 3 --dist loadgroup
+ENGINE ?= $(shell command -v docker || command -v podman)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format pytest bench scenarios fixtures interpreters rules man environments clean find-python
+.PHONY: help demo test lint format pytest bench scenarios fixtures interpreters rules man environments image clean find-python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +58,10 @@ man: $(VENV)/installed-dev ## write the man page, docs/gtdiag.1, from the help
 
 fixtures: $(VENV)/installed-dev ## make fixtures/logs again from real gunicorn runs (about five minutes)
 	$(BIN)/python -m fixtures.make_fixtures $(CASES)
+
+image: ## build the image of the Dockerfile with docker or podman, and run it as any user on a read-only root
+	$(ENGINE) build --tag gtdiag .
+	$(ENGINE) run --rm --user 10001:10001 --read-only --cap-drop=ALL gtdiag --version
 
 clean: ## remove what this Makefile made
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
