@@ -41,6 +41,7 @@ while True:
 
 _SCRIPT = """
 set -e
+PATH=$PATH:/usr/sbin:/sbin # an ordinary PATH has no pivot_root
 mount --make-rprivate /
 mount -t tmpfs tmpfs "$ROOT"
 cd "$ROOT"
