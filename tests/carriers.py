@@ -111,6 +111,15 @@ CARRIERS: dict[str, tuple[Carrier, str]] = {
         "web-7d9f-x2x/gunicorn",
     ),
     "stern": (lambda line: f"{_POD} app {line.text}", f"{_POD} app"),
+    "stern of a StatefulSet": (lambda line: f"web-0 app {line.text}", "web-0 app"),
+    "stern of a DaemonSet, timestamps": (lambda line: f"web-x2xzq app {line.iso(9)}Z {line.text}", "web-x2xzq app"),
+    "stern --all-namespaces": (lambda line: f"shop {_POD} app {line.text}", f"shop {_POD} app"),
+    "stern -o json": (
+        lambda line: _json(
+            message=line.text, nodeName="node-1", namespace="shop", podName="web-0", containerName="app", labels={}
+        ),
+        "shop/web-0/app",
+    ),
     "stern, coloured, with a bar": (
         lambda line: f"\x1b[32m{_POD}\x1b[0m \x1b[32mapp\x1b[0m | {line.text}",
         f"{_POD} app",
@@ -167,6 +176,29 @@ CARRIERS: dict[str, tuple[Carrier, str]] = {
             _SYSTEMD_UNIT="web.service",
         ),
         "host-1/web.service",
+    ),
+    "journalctl -o json of a user's unit": (
+        lambda line: _json(
+            MESSAGE=line.text,
+            _PID=str(line.pid),
+            __REALTIME_TIMESTAMP=str(int(line.at.timestamp() * 1e6)),
+            _HOSTNAME="host-1",
+            _SYSTEMD_UNIT="user@1000.service",
+            _SYSTEMD_USER_UNIT="web.service",
+        ),
+        "host-1/user@1000.service/web.service",
+    ),
+    "journalctl -o json of a container": (
+        lambda line: _json(
+            MESSAGE=line.text,
+            _PID=str(MAIN_PID),
+            __REALTIME_TIMESTAMP=str(int(line.at.timestamp() * 1e6)),
+            _HOSTNAME="host-1",
+            _SYSTEMD_UNIT="docker.service",
+            CONTAINER_NAME="web-1",
+            CONTAINER_ID="0a1b2c3d4e5f",
+        ),
+        "host-1/web-1",
     ),
     "journalctl -o json, the main process's pid": (
         lambda line: _json(
@@ -287,7 +319,7 @@ CARRIERS: dict[str, tuple[Carrier, str]] = {
         lambda line: _json(
             time=line.iso(9) + "Z", stream="stderr", _p="F", log=line.text, kubernetes=dict(_KUBERNETES, labels={})
         ),
-        _POD,
+        f"default/{_POD}/app",
     ),
     "Filebeat": (
         lambda line: _json(

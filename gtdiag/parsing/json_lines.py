@@ -24,6 +24,10 @@ STREAM_KEYS = (
     *("@logStream", "container_id", "task_id", "instance", "container", "name"),
 )
 
+_POD_KEYS = ("pod_name", "podName", "pod")
+_NAMESPACE_KEYS = ("namespace_name", "namespace")
+_CONTAINER_KEYS = ("container_name", "containerName", "container")
+
 _WRAPPERS = ("jsonPayload", "_source", "attributes", "result", "content")
 """Where a log service keeps the record that it was given, beside its own facts."""
 _STREAM_PLACES = ("labels", "kubernetes", "metadata", "stream", "container", "docker", "fields")
@@ -43,7 +47,18 @@ _SHIPPER_KEYS = frozenset(
             "logStream",
         ),
         *("log_stream", "kubernetes", "agent", "ecs", "ddsource", "ddtags", "source_type", "sourcetype", "stream"),
-        *("container_id", "container_name", "logtag", "_p", "insertId", "attributes", "_source", "input", "filename"),
+        *(
+            "container_id",
+            "container_name",
+            "containerName",
+            "logtag",
+            "_p",
+            "insertId",
+            "attributes",
+            "_source",
+            "input",
+            "filename",
+        ),
         *("resource", "timeUnixNano", "ecs_task_arn", "docker", "result", "content"),
     ]
 )
@@ -194,9 +209,15 @@ def _parse_stream(facts: dict[str, Any]) -> str:
     resource = facts.get("resource")
     if isinstance(resource, dict):
         places.append(resource.get("labels"))
+    if "MESSAGE" in facts:
+        return _parse_journal_stream(facts)
     for place in places:
         if not isinstance(place, dict):
             continue
+        if (pod := _find_name(place, _POD_KEYS)) is not None:
+            # One pod has several containers, and a StatefulSet's pods have the same names in each namespace.
+            named = (_find_name(place, _NAMESPACE_KEYS), pod, _find_name(place, _CONTAINER_KEYS))
+            return "/".join(name for name in named if name)
         for key in STREAM_KEYS:
             name = place.get(key)
             if isinstance(name, dict) and key in _NAMED_PLACES:
@@ -204,10 +225,27 @@ def _parse_stream(facts: dict[str, Any]) -> str:
             # A logger's name, or a host's, is no replica's.
             if isinstance(name, str) and name and (key != "name" or place is facts.get("container")):
                 return name
-    host, unit = facts.get("_HOSTNAME"), facts.get("_SYSTEMD_UNIT")
-    if isinstance(unit, str) and isinstance(host, str):
-        return f"{host}/{unit}"
     host = facts.get("host", facts.get("hostname"))
     if isinstance(host, dict):
         host = host.get("name", host.get("hostname"))
     return host if isinstance(host, str) else ""
+
+
+def _find_name(place: dict[str, Any], keys: tuple[str, ...]) -> str | None:
+    for key in keys:
+        name = place.get(key)
+        if isinstance(name, dict):
+            name = name.get("name")
+        if isinstance(name, str) and name:
+            return name
+    return None
+
+
+def _parse_journal_stream(facts: dict[str, Any]) -> str:
+    """Host and container, or host and unit: several hosts' journals are merged, and each host has a "web-1"."""
+    units = (facts.get("_SYSTEMD_UNIT"), facts.get("_SYSTEMD_USER_UNIT"))
+    container, host = facts.get("CONTAINER_NAME"), facts.get("_HOSTNAME")
+    names = [container] if isinstance(container, str) else [unit for unit in units if isinstance(unit, str)]
+    if not names or (not isinstance(host, str) and names != [container]):
+        return ""
+    return "/".join([host, *names] if isinstance(host, str) else names)

@@ -79,7 +79,10 @@ LAYERS: dict[str, Layer] = {
     ),
     "stern": _layer(
         r"(?P<stream>[a-z0-9][a-z0-9.]*-[a-z0-9.-]+ [a-z0-9][a-z0-9-]*) *\| ?"
-        r"|(?P<pod>[a-z0-9][a-z0-9.-]*-[a-z0-9]{5,10}-[a-z0-9]{5} [a-z][a-z0-9-]*) "
+        r"|(?P<pod>(?:[a-z0-9][a-z0-9-]* )?[a-z0-9][a-z0-9.-]*-[a-z0-9]{5,10}-[a-z0-9]{5} [a-z][a-z0-9-]*) "
+        # Of a StatefulSet or a DaemonSet: its name alone could be any two words.
+        r"|(?P<numbered>(?:[a-z0-9][a-z0-9-]* )?[a-z0-9][a-z0-9.-]*-(?:\d{1,4}|[bcdf-hj-np-tv-xz2456789]{5})"
+        rf" [a-z][a-z0-9-]*) (?:{_RECORD_AHEAD}|{_SOURCE_AHEAD})"
         r"|\[(?P<bracketed>[a-z0-9][a-z0-9.]*-[a-z0-9.-]+ [a-z][a-z0-9-]*)\] ?"
         r"|(?P<kail>[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*\[[a-z][a-z0-9-]*\]): ?"
     ),
@@ -221,7 +224,7 @@ _INDENTED_CARRIER = re.compile(rf"\s+(?={_ISO_T}[ \t]|{_RFC3164} [\w.-]+ |{_COMP
 """A paste indents what the carrier wrote; behind a carrier, indentation is the traceback's."""
 _OWN_RECORD = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[\d")
 """gunicorn's own format: nothing is in front of it. Most lines that are looked at are of this kind."""
-_STREAM_GROUPS = ("stream", "pod", "bracketed", "kail")
+_STREAM_GROUPS = ("stream", "pod", "numbered", "bracketed", "kail")
 _SYSLOG_ESCAPE = re.compile(r"#(011|012)")
 """How rsyslog writes a tab and a line end inside a message."""
 _TAI_EPOCH_S = (1 << 62) + 10

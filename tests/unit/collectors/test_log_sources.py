@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -230,6 +230,47 @@ def test_names_that_would_be_the_same_are_told_whole(tmp_path: Path) -> None:
     write(tmp_path, "x/app/y.log", life(0))
     names = [replica for replica, _ in sources_of(str(tmp_path))]
     assert len(set(names)) == 3
+
+
+# --- replicas in one stream ---
+
+
+def journal(line: str, **fields: str) -> str:
+    return json.dumps({"MESSAGE": line, "_PID": "1", "__REALTIME_TIMESTAMP": "1763892000000000", **fields})
+
+
+NAMED_BY_THEIR_CARRIER: dict[str, Callable[[int, str], str]] = {
+    "kubectl --prefix": lambda n, line: f"[pod/web-7d9f5b6c9-x2xz{n}/app] {line}",
+    "kubectl --prefix --all-containers": lambda n, line: f"[pod/web-0/app{n}] {line}",
+    "stern": lambda n, line: f"web-7d9f5b6c9-x2xz{n} app {line}",
+    "stern of a StatefulSet": lambda n, line: f"web-{n} app {line}",
+    "stern --all-namespaces": lambda n, line: f"shop{n} web-7d9f5b6c9-x2xzq app {line}",
+    "stern -o json": lambda n, line: json.dumps({"message": line, "podName": f"web-{n}", "containerName": "app"}),
+    "docker compose": lambda n, line: f"web-{n}  | {line}",
+    "Fluent Bit, two namespaces": lambda n, line: json.dumps(
+        {"log": line, "stream": "stderr", "kubernetes": {"pod_name": "web-0", "namespace_name": f"shop{n}"}}
+    ),
+    "Fluent Bit, two containers": lambda n, line: json.dumps(
+        {"log": line, "stream": "stderr", "kubernetes": {"pod_name": "web-0", "container_name": f"app{n}"}}
+    ),
+    "journal of two hosts": lambda n, line: journal(line, _HOSTNAME=f"host-{n}", _SYSTEMD_UNIT="web.service"),
+    "journal of two units": lambda n, line: journal(line, _HOSTNAME="host", _SYSTEMD_UNIT=f"web@{n}.service"),
+    "journal of two users' units": lambda n, line: journal(
+        line, _HOSTNAME="host", _SYSTEMD_UNIT=f"user@{n}.service", _SYSTEMD_USER_UNIT="web.service"
+    ),
+    "journal of containers on two hosts": lambda n, line: journal(line, _HOSTNAME=f"host-{n}", CONTAINER_NAME="web-1"),
+    "journalctl -o short of two hosts": lambda n, line: f"Nov 23 10:00:00 host-{n} gunicorn[1]: {line}",
+}
+
+
+@pytest.mark.parametrize("carry", NAMED_BY_THEIR_CARRIER.values(), ids=list(NAMED_BY_THEIR_CARRIER))
+def test_line_by_line_the_same_pids_are_not_mixed_up(tmp_path: Path, carry: Callable[[int, str], str]) -> None:
+    first, second = ([*life(0), *time_out(31, function)] for function in ("first", "second"))
+    lines = [carry(n, line) for both in zip(first, second, strict=True) for n, line in enumerate(both, start=1)]
+    report = report_of(write(tmp_path, "stream.txt", lines))
+    assert [master.master_pid for master in report.masters] == [1, 1]
+    blamed = {incident.replica: incident.blocked and incident.blocked.call for incident in report.incidents}
+    assert sorted(blamed.values(), key=str) == ["first", "second"] and None not in blamed
 
 
 # --- finding ---
