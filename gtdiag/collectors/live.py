@@ -22,6 +22,7 @@ from gtdiag.collectors.look_queue import LookQueue
 from gtdiag.collectors.looks import SAMPLE_RESOLUTION_S
 from gtdiag.collectors.machine_samples import CGROUP_AT_ONCE, MachineSampler
 from gtdiag.collectors.master import MasterFacts, master_events
+from gtdiag.collectors.own_replica import OwnReplica, read_host_name
 from gtdiag.collectors.permissions import say_rerun
 from gtdiag.collectors.processes import WorkerProcess
 from gtdiag.collectors.sampling import thresholds_for
@@ -465,6 +466,7 @@ class LiveCollector:
                 boots=self._boots,
                 masters=self._master_starts,
                 translate=self._with_outer_pids,
+                accept=OwnReplica(read_host_name(self.master_pid), lambda: self._masters.keys()).accept,
             )
         if not chosen.why:
             return None

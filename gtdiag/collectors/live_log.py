@@ -52,7 +52,8 @@ class LineParser(Protocol):
 class LiveLog:
     """Turns a tail into events. `boots` and `masters` give the start time of what lives now, by pid.
 
-    `translate` turns the pids of the log into those that are seen from here (containers).
+    `translate` turns the pids of the log into those that are seen from here (containers). `accept` leaves out what
+    another replica logged.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class LiveLog:
         boots: Callable[[], dict[int, datetime]],
         masters: Callable[[], dict[int, datetime]],
         translate: Callable[[Event], Event] = lambda event: event,
+        accept: Callable[[Event], list[Event]] = lambda event: [event],
     ) -> None:
         self._tail = tail
         self._parser = parser
@@ -75,6 +77,7 @@ class LiveLog:
         self._boots = boots
         self._masters = masters
         self._translate = translate
+        self._accept = accept
         self._quiet_since_s = 0.0
         self._held = False
         self._said_vanished = False
@@ -110,13 +113,13 @@ class LiveLog:
         return events + self._flushed()
 
     def _flushed(self) -> list[Event]:
-        return [self._dated(self._seen_from_here(event)) for event in self._parser.flush()]
+        return [self._dated(event) for parsed in self._parser.flush() for event in self._own(parsed)]
 
     def _events_of(self, lines: Sequence[TailLine]) -> list[Event]:
         events: list[Event] = []
         old: list[Event] = []
         for line in lines:
-            parsed = [self._seen_from_here(event) for event in self._parser.feed(line.text, line.number)]
+            parsed = [own for event in self._parser.feed(line.text, line.number) for own in self._own(event)]
             if line.old:
                 old += parsed
                 continue
@@ -124,6 +127,9 @@ class LiveLog:
                 events += self._said_before(event)
                 events.append(self._dated(event))
         return self._of_the_living(old) + events
+
+    def _own(self, event: Event) -> list[Event]:
+        return self._accept(self._seen_from_here(event))
 
     def _seen_from_here(self, event: Event) -> Event:
         """With the pids and in the time zone of this place: a container's log has others than the samples."""
@@ -149,9 +155,11 @@ class LiveLog:
         """Of the lines from before the observation: those of the workers and masters that live now."""
         boots, masters = self._boots(), self._masters()
         tolerance = timedelta(seconds=BOOT_TOLERANCE_S)
-        kept = []
+        kept: list[Event] = []
         for event in events:
             if isinstance(event, CollectionGap):
+                if event.what == "log":
+                    kept.append(event)
                 continue
             if event.worker is not None:
                 began = boots.get(event.worker.pid)

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.environments import standard_environment
@@ -119,10 +121,10 @@ def seeing(place: str, folder: Path) -> list[str]:
     return ["unshare", "-m", "sh", "-c", f'mount --bind {folder} {place} && exec "$@"', "sh", *GTDIAG]
 
 
-def let_one_time_out(gunicorn: GunicornProcess) -> None:
+def let_one_time_out(url: str) -> None:
     """A request that hangs until the worker is killed."""
     with contextlib.suppress(OSError):
-        urllib.request.urlopen(gunicorn.url("/slow"), timeout=TIMEOUT_S * 4)
+        urllib.request.urlopen(url, timeout=TIMEOUT_S * 4)
 
 
 ENGINES = {
@@ -160,7 +162,7 @@ def test_the_log_of_a_container_is_found_and_followed_through_its_rotation(tmp_p
             gunicorn.wait_until_listening()
             [first] = gunicorn.wait_for_workers(1)
             engine.rotate()
-            threading.Timer(3.0, let_one_time_out, (gunicorn,)).start()
+            threading.Timer(3.0, let_one_time_out, (gunicorn.url("/slow"),)).start()
             threading.Timer(4.0, engine.rotate).start()
             done = run_gtdiag(
                 *("watch", str(gunicorn.pid), "--for", "9s", "--no-live", "--format", "json"),
@@ -173,3 +175,71 @@ def test_the_log_of_a_container_is_found_and_followed_through_its_rotation(tmp_p
     [incident] = [one for one in report["incidents"] if one["kind"] == "worker_timeout"]
     assert incident["pid"] == first
     assert any(f"WORKER TIMEOUT (pid:{first}) (/{place}/{name}:" in line for line in incident["evidence"])
+
+
+JOURNALD = Path("/lib/systemd/systemd-journald")
+OWN_FOLDERS = (
+    "mkdir -p /run/systemd /run/log && mount -t tmpfs none /run/systemd && mount -t tmpfs none /run/log && "
+    "mount -t tmpfs none /var/log && mkdir -p /run/systemd/journal && exec"
+)
+
+
+@contextlib.contextmanager
+def own_journal() -> Iterator[list[str]]:
+    """A journald whose folders only it sees; gives the command that runs another one there."""
+    if not JOURNALD.exists() or shutil.which("systemd-cat") is None or shutil.which("nsenter") is None:
+        pytest.skip("no journald here")
+    process = subprocess.Popen(
+        ["unshare", "-m", "sh", "-c", f"{OWN_FOLDERS} {JOURNALD}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(100):
+            if Path(f"/proc/{process.pid}/root/run/systemd/journal/stdout").exists():
+                break
+            if process.poll() is not None:
+                pytest.skip("journald cannot be run here")
+            time.sleep(0.1)
+        yield ["nsenter", "-t", str(process.pid), "-m"]
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_a_service_that_logs_to_the_journal_is_followed(tmp_path: Path) -> None:
+    environment = standard_environment("23.0.0")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with own_journal() as inside, cgroup_named("system.slice", "web.service") as cgroup:
+        join = ["sh", "-c", f'echo $$ > {cgroup}/cgroup.procs && exec "$@"', "sh", *inside, "systemd-cat"]
+        with running_gunicorn(
+            environment,
+            "sync_serving:application",
+            folder=tmp_path,
+            timeout_s=TIMEOUT_S,
+            command=[*join, os.fspath(environment.gunicorn)],
+            options=("--bind", f"127.0.0.1:{port}"),
+        ) as gunicorn:
+            first = wait_for_worker(gunicorn)
+            threading.Timer(3.0, let_one_time_out, (f"http://127.0.0.1:{port}/slow",)).start()
+            done = run_gtdiag(
+                *("watch", str(gunicorn.pid), "--for", "9s", "--no-live", "--format", "json"),
+                command=[*inside, *GTDIAG],
+            )
+            left = [process.pid for process in psutil.process_iter(["name"]) if process.info["name"] == "journalctl"]
+    report = done.report()
+    assert [gap for gap in report["gaps"] if gap["what"] == "log"] == []
+    [incident] = [one for one in report["incidents"] if one["kind"] == "worker_timeout"]
+    assert incident["pid"] == first
+    assert any(f"WORKER TIMEOUT (pid:{first}) (the journal of web.service:" in line for line in incident["evidence"])
+    assert left == []
+
+
+def wait_for_worker(gunicorn: GunicornProcess) -> int:
+    for _ in range(300):
+        if workers := gunicorn.worker_pids():
+            return workers[0]
+        time.sleep(0.1)
+    raise AssertionError("gunicorn has booted no worker")
