@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -56,11 +57,12 @@ class _Stop:
 
 
 class Judge:
-    """Judges lives in the light of the whole observation."""
+    """Judges lives in the light of the whole observation. `lives`: all that are judged, of every replica."""
 
-    def __init__(self, observation: Observation) -> None:
+    def __init__(self, observation: Observation, lives: Sequence[WorkerLife] = ()) -> None:
         self.observation = observation
         """Everything that is known besides the lives."""
+        self._lives = lives
         self._used_oom_rises: set[int] = set()
 
     def effective_timeout_s(self, master: MasterLife | None) -> float:
@@ -419,7 +421,7 @@ class Judge:
         died_at = life.ended_at
         for record in self.observation.kernel_kills:
             if record.pid == life.pid and _near(record.at, died_at):
-                return record
+                return None if self._may_be_of_another_replica(record, life, record.pid) else record
         killed = life.death is not None and life.death.signal == "SIGKILL" and not life.timed_out
         if killed:
             for record in self.observation.kernel_kills:
@@ -427,8 +429,19 @@ class Judge:
                 if record in self.observation.kills_by_host_pid:
                     continue
                 if named and record.at and died_at and _near(record.at, died_at):
-                    return record
+                    return None if self._may_be_of_another_replica(record, life, None) else record
         return None
+
+    def _may_be_of_another_replica(self, record: KernelOomRecord, life: WorkerLife, pid: int | None) -> bool:
+        """Whether a worker of another replica died at the same time: whose host's kernel log it is does not show."""
+        return any(
+            other.stream != life.stream
+            and (pid is None or other.pid == pid)
+            and other.death is not None
+            and other.death.signal == "SIGKILL"
+            and _near(record.at, other.ended_at)
+            for other in self._lives
+        )
 
     def _oom_count_rose_at(self, died_at: datetime | None) -> bool:
         for index, rise in enumerate(self.observation.oom_kill_rises):

@@ -32,7 +32,7 @@ def draw_report(fold: Fold) -> Report:
     """The report of everything folded until now."""
     fold.settle()
     seen = fold.observation
-    judge = Judge(seen)
+    judge = Judge(seen, fold.population.workers)
     judgements = [judge.judge(life) for life in fold.population.workers if not _only_in_backlog(life, seen.started_at)]
     patterns = find_patterns(judgements, judge)
     loading = [found for master in fold.population.masters if (found := judge.judge_master(master)) is not None]

@@ -232,6 +232,18 @@ def test_names_that_would_be_the_same_are_told_whole(tmp_path: Path) -> None:
     assert len(set(names)) == 3
 
 
+@pytest.mark.parametrize("killed", [("a",), ("a", "b")])
+def test_one_record_of_the_kernel_explains_one_workers_death(tmp_path: Path, killed: tuple[str, ...]) -> None:
+    """Whose host's kernel it was does not show when a worker of each of two replicas died in that second."""
+    for host in ("a", "b"):
+        end = [f"[{stamp(9)}] [1] [ERROR] Worker (pid:7) was sent SIGKILL! Perhaps out of memory?"]
+        write(tmp_path, f"{host}/app.log", [*life(0), *(end if host in killed else [])])
+    line = "2026-11-23T10:00:09.000000+00:00 node kernel: Out of memory: Killed process 9999 (gunicorn) total-vm:2kB"
+    write(tmp_path, "kern.log", [line])
+    found = [one.kind for one in report_of(str(tmp_path)).incidents if one.pid == 7]
+    assert found == ([IncidentKind.OOM_KILL] if len(killed) == 1 else [IncidentKind.EXTERNAL_KILL] * 2)
+
+
 # --- replicas in one stream ---
 
 
