@@ -55,9 +55,7 @@ def decompress(raw: IO[bytes] | ByteSource, name: str) -> ByteSource:
         raise LogReadError(f"cannot read {name}: {error.strerror or error}", "") from None
     joined = cast("IO[bytes]", io.BufferedReader(PushedBack(head, raw), 1 << 20))
     if head.startswith(_GZIP):
-        import gzip
-
-        return gzip.GzipFile(fileobj=joined)
+        return _open_gzip(joined)
     if head.startswith(_BZIP2):
         import bz2
 
@@ -77,6 +75,17 @@ def is_compressed(path: Path) -> bool:
     """Whether the file's bytes are not the log's own: compressed, or UTF-16. Raises OSError."""
     with path.open("rb") as file:
         return file.read(_MAGIC_BYTES).startswith((_GZIP, _BZIP2, _XZ, _ZSTD, *_UTF16_MARKS))
+
+
+def _open_gzip(raw: IO[bytes]) -> ByteSource:
+    try:
+        # A quarter of the time of zlib (gtdiag[fast]).
+        from isal import igzip
+    except ImportError:
+        import gzip
+
+        return gzip.GzipFile(fileobj=raw)
+    return cast("ByteSource", igzip.GzipFile(fileobj=raw))  # type: ignore[no-untyped-call]
 
 
 def _open_zstd(raw: IO[bytes], name: str) -> ByteSource:
