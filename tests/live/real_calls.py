@@ -24,8 +24,11 @@ PORT = int(sys.argv[1]) if __name__ == "__main__" else 0
 FOLDER = Path(sys.argv[2]) if __name__ == "__main__" else Path()
 URL = f"http://127.0.0.1:{PORT}"
 HOST = "127.0.0.1"
+FOREVER_S = 600
+"""Longer than any run: a library's own time-out, often 10 s, would end the call before a slow machine looks at it."""
 SAMPLES = 12
 BETWEEN_S = 0.25
+BETWEEN_IMPORTS_S = 0.02
 
 THREADS: dict[str, Callable[[], Any]] = {}
 COMPUTING: dict[str, Callable[[], Any]] = {}
@@ -64,7 +67,7 @@ def fifo(name: str) -> str:
 def use_pymysql() -> None:
     import pymysql
 
-    pymysql.connect(host=HOST, port=PORT, connect_timeout=60)
+    pymysql.connect(host=HOST, port=PORT, connect_timeout=FOREVER_S)
 
 
 @case
@@ -85,21 +88,22 @@ def use_sqlalchemy() -> None:
 def use_pymongo() -> None:
     import pymongo
 
-    pymongo.MongoClient(HOST, PORT, serverSelectionTimeoutMS=60_000).admin.command("ping")
+    pymongo.MongoClient(HOST, PORT, serverSelectionTimeoutMS=FOREVER_S * 1000).admin.command("ping")
 
 
 @case
 def use_elastic_transport() -> None:
     import elastic_transport
 
-    elastic_transport.Transport([elastic_transport.NodeConfig("http", HOST, PORT)]).perform_request("GET", "/")
+    node = elastic_transport.NodeConfig("http", HOST, PORT, request_timeout=FOREVER_S)
+    elastic_transport.Transport([node]).perform_request("GET", "/")
 
 
 @task
 async def await_asyncpg() -> None:
     import asyncpg
 
-    await asyncpg.connect(host=HOST, port=PORT, user="u", password="p", database="x")
+    await asyncpg.connect(host=HOST, port=PORT, user="u", password="p", database="x", timeout=FOREVER_S)
 
 
 # --- cache and broker --------------------
@@ -130,21 +134,23 @@ async def await_redis() -> None:
 def use_pika() -> None:
     import pika
 
-    pika.BlockingConnection(pika.ConnectionParameters(HOST, PORT, stack_timeout=60, blocked_connection_timeout=60))
+    pika.BlockingConnection(
+        pika.ConnectionParameters(HOST, PORT, stack_timeout=FOREVER_S, blocked_connection_timeout=FOREVER_S)
+    )
 
 
 @case
 def use_kombu() -> None:
     import kombu
 
-    kombu.Connection(f"amqp://u:p@{HOST}:{PORT}//", connect_timeout=60).connect()
+    kombu.Connection(f"amqp://u:p@{HOST}:{PORT}//", connect_timeout=FOREVER_S).connect()
 
 
 @task
 async def await_nats() -> None:
     import nats
 
-    await nats.connect(f"nats://{HOST}:{PORT}", connect_timeout=60)
+    await nats.connect(f"nats://{HOST}:{PORT}", connect_timeout=FOREVER_S)
 
 
 # --- HTTP: clients, object stores, feature flags, telemetry, models --------------------
@@ -206,8 +212,13 @@ def use_fsspec() -> None:
 def use_configcat() -> None:
     import configcatclient
 
-    base = configcatclient.ConfigCatOptions(base_url=URL, polling_mode=configcatclient.PollingMode.manual_poll())
-    configcatclient.get("configcat-sdk-1/0123456789012345678901/0123456789012345678901", base).force_refresh()
+    options = configcatclient.ConfigCatOptions(
+        base_url=URL,
+        polling_mode=configcatclient.PollingMode.manual_poll(),
+        connect_timeout_seconds=FOREVER_S,
+        read_timeout_seconds=FOREVER_S,
+    )
+    configcatclient.get("configcat-sdk-1/0123456789012345678901/0123456789012345678901", options).force_refresh()
 
 
 @case
@@ -217,7 +228,7 @@ def use_opentelemetry() -> None:
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
     provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(f"{URL}/v1/traces", timeout=60)))
+    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(f"{URL}/v1/traces", timeout=FOREVER_S)))
     with provider.get_tracer("x").start_as_current_span("x"):
         pass
 
@@ -226,7 +237,9 @@ def use_opentelemetry() -> None:
 def use_huggingface_hub() -> None:
     import huggingface_hub
 
-    huggingface_hub.hf_hub_download("some/model", "weights", endpoint=URL, cache_dir=FOLDER / "hub")
+    huggingface_hub.hf_hub_download(
+        "some/model", "weights", endpoint=URL, cache_dir=FOLDER / "hub", etag_timeout=FOREVER_S
+    )
 
 
 # --- network, DNS --------------------
@@ -250,7 +263,7 @@ def use_ldap3() -> None:
 def use_kazoo() -> None:
     import kazoo.client
 
-    kazoo.client.KazooClient(f"{HOST}:{PORT}").start(timeout=60)
+    kazoo.client.KazooClient(f"{HOST}:{PORT}").start(timeout=FOREVER_S)
 
 
 @case
@@ -259,7 +272,7 @@ def use_dnspython() -> None:
 
     resolver = dns.resolver.Resolver(configure=False)
     resolver.nameservers, resolver.port = [HOST], PORT
-    resolver.resolve("example.com", lifetime=60)
+    resolver.resolve("example.com", lifetime=FOREVER_S)
 
 
 # --- waiting on this machine --------------------
@@ -286,12 +299,12 @@ def use_tenacity() -> None:
     def fail() -> None:
         raise OSError
 
-    tenacity.Retrying(wait=tenacity.wait_fixed(60))(fail)
+    tenacity.Retrying(wait=tenacity.wait_fixed(FOREVER_S))(fail)
 
 
 @task
 async def await_sleep() -> None:
-    await asyncio.sleep(60)
+    await asyncio.sleep(FOREVER_S)
 
 
 @case
@@ -392,20 +405,20 @@ def describe(frame: Any) -> list[Any]:
 
 
 def main() -> None:
-    # Several libraries import it: at the same moment, in threads, one of them could meet it half imported.
-    import certifi  # noqa: F401
-
-    threads = {name: threading.Thread(target=call, daemon=True) for name, call in THREADS.items()}
-    for thread in threads.values():
-        thread.start()
+    # One after the other: libraries that import the same one at the same moment, in threads, can meet it half imported.
+    threads = {}
+    for name, call in THREADS.items():
+        threads[name] = threading.Thread(target=call, daemon=True)
+        threads[name].start()
+        wait_for_imports([threads[name]], BETWEEN_IMPORTS_S)
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True).start()
     tasks = asyncio.run_coroutine_threadsafe(start_tasks(), loop).result(60)
-    wait_for_imports(threads)
+    wait_for_imports(list(threads.values()), BETWEEN_S)
     computers = {name: threading.Thread(target=call, daemon=True) for name, call in COMPUTING.items()}
     for thread in computers.values():
         thread.start()
-    wait_for_imports(computers)
+    wait_for_imports(list(computers.values()), BETWEEN_S)
     samples: dict[str, list[list[list[Any]]]] = {}
     for _ in range(SAMPLES):
         time.sleep(BETWEEN_S)
@@ -421,12 +434,12 @@ async def start_tasks() -> dict[str, asyncio.Task[Any]]:
     return {name: asyncio.ensure_future(call()) for name, call in TASKS.items()}  # type: ignore[misc]
 
 
-def wait_for_imports(threads: dict[str, threading.Thread]) -> None:
+def wait_for_imports(threads: list[threading.Thread], between_s: float) -> None:
     """Until each has begun its call."""
     quiet, end = 0, time.monotonic() + 30
     while quiet < 4 and time.monotonic() < end:
-        quiet = 0 if any(is_importing(stack_of_thread(thread)) for thread in threads.values()) else quiet + 1
-        time.sleep(BETWEEN_S)
+        quiet = 0 if any(is_importing(stack_of_thread(thread)) for thread in threads) else quiet + 1
+        time.sleep(between_s)
 
 
 def is_importing(frames: list[list[Any]]) -> bool:

@@ -85,7 +85,7 @@ def real_stacks() -> tuple[dict[str, list[list[tuple[str, str, int]]]], str]:
             [environment.python, script, str(server.port), folder],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             env=environment.run_environment(HOME=folder, NO_PROXY="*"),
             check=False,
         )
