@@ -251,6 +251,9 @@ def _other_sentences(incidents: Sequence[Incident], patterns: Sequence[Pattern])
     for pattern in patterns:
         if pattern.kind in _TOLD_AS_THEY_ARE:
             sentences.append(pattern.summary[:1].upper() + pattern.summary[1:] + ".")
+        if pattern.kind is PatternKind.SLOW_STARTUP and not incidents:
+            most = f"; the slowest: {', '.join(pattern.evidence[:2])}" if pattern.evidence else ""
+            sentences.append(f"No worker failed, but {pattern.summary}{most}.")
     return sentences
 
 
@@ -287,7 +290,8 @@ def _confidence(incidents: Sequence[Incident], patterns: Sequence[Pattern]) -> C
     leading = [
         p.confidence
         for p in patterns
-        if p.kind in (PatternKind.STARTUP_CONTENTION, PatternKind.SILENT_STARTUP_HANG, PatternKind.RESTART_LOOP)
+        if not incidents
+        or p.kind in (PatternKind.STARTUP_CONTENTION, PatternKind.SILENT_STARTUP_HANG, PatternKind.RESTART_LOOP)
     ]
     blames = [i.blocked.confidence for i in incidents if i.blocked is not None]
     unexplained = [Confidence.MEDIUM for i in incidents if i.kind in _KINDS_WITH_A_CALL and i.blocked is None]

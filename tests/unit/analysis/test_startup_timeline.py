@@ -122,3 +122,13 @@ def test_slow_startup(
 ) -> None:
     found = [p for p in started(*startups_s, timeout_s=timeout_s).patterns if p.kind is PatternKind.SLOW_STARTUP]
     assert [(p.pids, p.confidence) for p in found] == ([(pids, confidence)] if pids else [])
+
+
+def test_a_slow_start_up_has_a_sentence_and_a_remedy() -> None:
+    verdict = started(2, 2, 2, 24).verdict
+    assert verdict.summary == "No worker failed, but 1 worker took up to 24 s to start, 80 % of the time-out of 30 s."
+    assert verdict.confidence is Confidence.HIGH
+    assert [remedy.id for remedy in verdict.remedies] == ["GT-R48"]
+    unsure = started(1, 1, 1, 15, timeout_s=120).verdict
+    assert unsure.summary == "No worker failed, but 1 worker took 15 s to start, the others 1 s."
+    assert unsure.confidence is Confidence.LOW
