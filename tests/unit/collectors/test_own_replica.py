@@ -68,11 +68,11 @@ def test_lines_that_name_nobody() -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_the_host_name_of_a_process() -> None:
     variables = {**os.environ, "HOSTNAME": "web-7d9f5b6c9-x2xzq"}
-    with subprocess.Popen(
-        ["sh", "-c", "echo; exec cat"], env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen(["cat"], env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
         try:
-            assert process.stdout is not None and process.stdout.read(1) == b"\n"
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.write(b"x")
+            assert process.stdout.read(1) == b"x"  # it runs: in the middle of exec a process has no environment yet
             assert read_host_name(process.pid) == "web-7d9f5b6c9-x2xzq"
         finally:
             process.kill()
