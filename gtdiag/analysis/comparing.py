@@ -41,6 +41,7 @@ def compare_runs(before: Run, after: Run) -> Comparison:
         ready,
         speed,
         _compare_memory(before, after),
+        *_compare_health(before, after),
     )
     outcome = _decide(before, after, measures)
     return Comparison(
@@ -166,6 +167,43 @@ def _compare_memory(before: Run, after: Run) -> Measure:
         change = Change.WORSE if two > one * factor else Change.BETTER if one > two * factor else Change.SAME
     words = [f"{peak / _MIB:.1f} MiB" if peak is not None else "not shown" for peak in (one, two)]
     return Measure("peak_memory", change, words[0], words[1], False, why)
+
+
+def _compare_health(before: Run, after: Run) -> list[Measure]:
+    """How the health endpoint answered, where somebody asked it. It has no vote.
+
+    Probes that fail in a row are one outage, not many independent failures; and what made them fail is counted already.
+    """
+    if before.health_probes is None and after.health_probes is None:
+        return []
+    change, why = Change.UNKNOWN, ""
+    if not before.health_probes or not after.health_probes:
+        name = "BEFORE" if not before.health_probes else "AFTER"
+        why = f"in {name} nobody asked the health endpoint (gtdiag watch --health URL)"
+    elif before.health_median_s is None or after.health_median_s is None:
+        one, two = (bool(run.health_answered) for run in (before, after))
+        change = Change.SAME if one == two else Change.BETTER if two else Change.WORSE
+    else:
+        change = _answers_faster_or_slower(before.health_median_s, after.health_median_s)
+    return [Measure("health", change, _say_health(before), _say_health(after), False, why)]
+
+
+def _answers_faster_or_slower(one_s: float, two_s: float) -> Change:
+    slack_s, factor = threshold("comparison_latency_s"), threshold("comparison_latency_factor")
+    if two_s > one_s * factor and two_s - one_s >= slack_s:
+        return Change.WORSE
+    if one_s > two_s * factor and one_s - two_s >= slack_s:
+        return Change.BETTER
+    return Change.SAME
+
+
+def _say_health(run: Run) -> str:
+    if run.health_probes is None:
+        return "not asked"
+    text = f"{run.health_answered} of {count_of(run.health_probes, 'probe')} answered"
+    if run.health_median_s is None or run.health_worst_s is None:
+        return text
+    return f"{text}, median {1000 * run.health_median_s:.0f} ms, worst {1000 * run.health_worst_s:.0f} ms"
 
 
 def _show(name: str, before: int, after: int, startup: Measure) -> Measure:

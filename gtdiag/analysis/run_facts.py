@@ -58,6 +58,10 @@ def read_run(report: Report) -> Run:
         peak_rss_bytes=max((w.peak_rss_bytes for w in report.workers if w.peak_rss_bytes is not None), default=None),
         workers=startups,
         calls=_calls(report),
+        health_probes=report.health.probes if report.health else None,
+        health_answered=report.health.answered if report.health else None,
+        health_median_s=report.health.median_latency_s if report.health else None,
+        health_worst_s=report.health.worst_latency_s if report.health else None,
     )
 
 

@@ -96,7 +96,7 @@ def compare(
     For after a fix or an upgrade. BEFORE and AFTER are each a log of gunicorn's or a recording of `gtdiag watch
     --record`; one of them may be - for standard input. Runs of different length are compared by rates and by start-ups.
     The answer is fixed, better, unchanged, worse, or that it cannot be told, and why: what a log cannot show is never
-    counted as good. Memory is shown and has no say.
+    counted as good. Memory and the answers of a health endpoint are shown and have no say.
 
     \b
     Examples:

@@ -90,6 +90,12 @@ class Run:
     workers: tuple[WorkerStartup, ...] = ()
     calls: tuple[str, ...] = ()
     """The calls that workers were blocked in when they timed out or hung, the most frequent first."""
+    health_probes: int | None = None
+    """How often `gtdiag watch --health URL` asked; None: nobody asked, and the three below are not known either."""
+    health_answered: int | None = None
+    health_median_s: float | None = None
+    """Of the answers' latencies, as is `health_worst_s`."""
+    health_worst_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ _TITLES = {
     "ready_workers": "ready workers",
     "startup_seconds": "start-up",
     "peak_memory": "peak memory of a worker",
+    "health": "health endpoint",
 }
 _CHANGES = {
     Change.GONE: ("gone", "green"),

@@ -117,6 +117,33 @@ def test_memory_has_no_say() -> None:
     assert change_of(comparison, "peak_memory") is Change.WORSE
 
 
+ASKED = run(health_probes=60, health_answered=60, health_median_s=0.004, health_worst_s=0.03)
+MUTE = run(health_probes=60, health_answered=0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        (ASKED, ASKED, Change.SAME),
+        (ASKED, replace(ASKED, health_median_s=0.02), Change.SAME),  # five times as long, and nobody minds
+        (ASKED, replace(ASKED, health_median_s=0.4), Change.WORSE),
+        (replace(ASKED, health_median_s=0.4), ASKED, Change.BETTER),
+        (MUTE, ASKED, Change.BETTER),
+        (ASKED, MUTE, Change.WORSE),
+        (MUTE, MUTE, Change.SAME),
+        (GOOD, ASKED, Change.UNKNOWN),
+        (ASKED, GOOD, Change.UNKNOWN),
+    ],
+)
+def test_the_health_endpoint_is_shown_and_has_no_say(before: Run, after: Run, change: Change) -> None:
+    comparison = compare_runs(before, after)
+    assert (comparison.outcome, change_of(comparison, "health")) == (Outcome.UNCHANGED, change)
+
+
+def test_an_endpoint_that_nobody_asked_is_not_shown() -> None:
+    assert "health" not in {measure.name for measure in compare_runs(GOOD, GOOD).measures}
+
+
 def test_a_second_more_is_within_what_a_log_can_tell() -> None:
     before = run(kind="log", startup_resolution_s=1.0, startup_median_s=1.0, startup_slowest_s=1.0)
     after = run(kind="log", startup_resolution_s=1.0, startup_median_s=2.0, startup_slowest_s=2.0)
