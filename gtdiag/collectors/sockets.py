@@ -117,10 +117,15 @@ def _rows_of(text: str, inodes: Mapping[int, int]) -> str:
 
 
 def join_connections(inodes: Mapping[int, int], rows: Mapping[int, TableRow]) -> tuple[Connection, ...]:
-    """Join descriptors and table rows; what was accepted on one of the process's own listeners is not outgoing."""
+    """Join descriptors and table rows; what was accepted on one of the process's own listeners is not outgoing.
+
+    A TCP connection between two descriptors of the process that leads to none of its listeners is left out: some
+    libraries (pika) wake their own poll with such a pair, and nobody else is at its other end.
+    """
     own = [rows[inode] for inode in inodes if inode in rows]
     tcp_ports = {row.port for row in own if row.state == "LISTEN" and row.protocol == "tcp"}
     unix_paths = {row.local for row in own if row.state == "LISTEN" and row.family == "unix"}
+    ends = {(row.local, row.peer) for row in own if row.protocol == "tcp" and row.port not in tcp_ports}
     return tuple(
         Connection(
             fd=inodes[row.inode],
@@ -133,7 +138,9 @@ def join_connections(inodes: Mapping[int, int], rows: Mapping[int, TableRow]) ->
             protocol=row.protocol,
         )
         for row in sorted(own, key=lambda row: inodes[row.inode])
-        if row.state != "LISTEN" and _is_connected(row)
+        if row.state != "LISTEN"
+        and _is_connected(row)
+        and not ((row.local, row.peer) in ends and (row.peer, row.local) in ends)
     )
 
 

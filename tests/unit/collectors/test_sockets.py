@@ -73,6 +73,18 @@ def test_accepted_connections_are_not_outgoing_and_listeners_are_left_out() -> N
 
 
 @linux
+def test_a_pair_to_wake_the_own_poll_is_no_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        waker = socket.create_connection(listener.getsockname())
+        woken, _ = listener.accept()
+        address = "{}:{}".format(*listener.getsockname())
+        to_itself = [c for c in read_connections(os.getpid()) if address in (c.local, c.peer)]
+        assert sorted(c.outgoing for c in to_itself) == [False, True], "a call of the process's own server counts"
+    with waker, woken:
+        assert not [c for c in read_connections(os.getpid()) if address in (c.local, c.peer)]
+
+
+@linux
 def test_real_sockets() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
