@@ -15,7 +15,7 @@ ENGINE ?= $(shell command -v docker || command -v podman)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format pytest bench scenarios fixtures interpreters rules man environments image clean find-python
+.PHONY: help demo test lint format pytest bench scenarios fixtures interpreters rules man environments image dist package-check clean find-python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,14 @@ rules: $(VENV)/installed-dev ## write the reference of rules and remedies, docs/
 
 man: $(VENV)/installed-dev ## write the man page, docs/gtdiag.1, from the help
 	$(BIN)/python -m tests.man_page
+
+dist: $(VENV)/installed-dev ## build the wheel and the sdist
+	$(BIN)/python -m pip install --quiet --group package
+	$(BIN)/python -m build
+
+package-check: $(VENV)/installed-dev ## build both, and install the wheel with pip, pipx and uv
+	$(BIN)/python -m pip install --quiet --group package
+	$(BIN)/python -m tests.package_check
 
 fixtures: $(VENV)/installed-dev ## make fixtures/logs again from real gunicorn runs (about five minutes)
 	$(BIN)/python -m fixtures.make_fixtures $(CASES)
