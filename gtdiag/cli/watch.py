@@ -77,6 +77,12 @@ Exit codes: 0 nothing found, 1 incidents or patterns found, 2 wrong usage or no 
     help="Figures for Prometheus: served on PORT of 127.0.0.1 or of ADDRESS, or written to FILE every few seconds "
     "(docs/metrics.md). Needs the extra gtdiag[metrics].",
 )
+@option(
+    "--otlp",
+    metavar="URL|env",
+    help="Figures and incidents for an OpenTelemetry collector, over OTLP/HTTP; env: as the variables "
+    "OTEL_EXPORTER_OTLP_* say (docs/metrics.md). Needs the extra gtdiag[otel].",
+)
 @report_options
 def watch(
     pid: int | None,
@@ -90,6 +96,7 @@ def watch(
     no_live: bool,
     json_events: bool,
     metrics: str | None,
+    otlp: str | None,
     report_options: ReportOptions,
 ) -> ExitCode:
     """Watch a running gunicorn master and tell what its workers hang in.
@@ -107,6 +114,7 @@ def watch(
       gtdiag watch 1234 --for 1m --health http://127.0.0.1:8000/healthz
       gtdiag watch 1234 --until-incident --format json -o report.json
       gtdiag watch 1234 --no-live --metrics 9107
+      gtdiag watch 1234 --no-live --otlp http://127.0.0.1:4318
       kubectl logs -f POD | gtdiag watch 1234 --log -
     """
     rules = read_rules(report_options.rules)
@@ -129,6 +137,7 @@ def watch(
         keep_stacks=report_options.wants_stacks,
         exports=ExportPlan(
             metrics=metrics,
+            otlp=otlp,
             quiet=json_events and report_options.output in (None, "-"),
             redact=report_options.redact,
         ),

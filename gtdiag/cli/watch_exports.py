@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -103,6 +105,8 @@ def open_exports(plan: ExportPlan) -> WatchExports:
     exporters: list[Exporter] = []
     if plan.metrics is not None:
         exporters.append(_with_extra("metrics", "--metrics", lambda: _open_metrics(plan)))
+    if plan.otlp is not None:
+        exporters.append(_with_extra("otel", "--otlp", lambda: _open_otlp(plan)))
     return WatchExports(tuple(exporters), redact=plan.redact)
 
 
@@ -130,3 +134,21 @@ def _open_metrics(plan: ExportPlan) -> Exporter:
     if not plan.quiet:
         say_error(f"metrics at {server.url}", "", sys.stderr)
     return server
+
+
+FROM_ENVIRONMENT = "env"
+
+
+def _open_otlp(plan: ExportPlan) -> Exporter:
+    assert plan.otlp is not None
+    if plan.otlp != FROM_ENVIRONMENT and not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", plan.otlp):
+        raise UsageError(
+            f"--otlp {redact_text(plan.otlp)}: not a URL of http or https",
+            hint="give the collector's: --otlp http://127.0.0.1:4318; or --otlp env for OTEL_EXPORTER_OTLP_ENDPOINT",
+        )
+    from gtdiag.exporters.otlp import EXPORT_EVERY_S, OtlpExporter
+    from gtdiag.renderers.incident_json import to_incident_json
+
+    endpoint = None if plan.otlp == FROM_ENVIRONMENT else plan.otlp
+    every_s = None if "OTEL_METRIC_EXPORT_INTERVAL" in os.environ else EXPORT_EVERY_S
+    return OtlpExporter(endpoint, to_incident_json, host=socket.gethostname(), pid=os.getpid(), every_s=every_s)
