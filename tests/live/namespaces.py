@@ -131,10 +131,18 @@ def container(
         try:
             yield Container(_wait_for_master(process))
         finally:
-            process.kill()  # unshare takes pid 1 of the namespace with it, and that everything else
-            process.wait()
+            _kill_container(process)
             if process.stderr:
                 process.stderr.close()
+
+
+def _kill_container(unshare: subprocess.Popen[bytes]) -> None:
+    """Pid 1 of the namespace takes everything else with it. A change of user drops what --kill-child asked for."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(unshare.pid).children():
+            child.kill()
+    unshare.kill()
+    unshare.wait()
 
 
 def sidecar_command() -> Sequence[str]:
