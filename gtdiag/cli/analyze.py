@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,7 @@ from gtdiag.cli.environment import describe_environment, option
 from gtdiag.cli.fleet import analyze_as_fleet, is_fleet
 from gtdiag.cli.observation import Observation, conclude, fold
 from gtdiag.cli.parameter_types import moment
+from gtdiag.cli.progress_line import count_bytes, progress_line
 from gtdiag.cli.report_options import ReportOptions, report_options
 from gtdiag.cli.rules_file import read_rules
 from gtdiag.cli.standard_input import StandardInput
@@ -117,16 +119,18 @@ def analyze(
             scheduler=scheduler,
             rules=rules if report_options.rules is not None else None,
         )
-    observation = observe_saved(
-        files,
-        rules,
-        since=since,
-        until=until,
-        timeout_s=timeout,
-        jobs=jobs or 1,
-        one_server=one_server,
-        keep_stacks=report_options.wants_stacks,
-    )
+    with progress_line() as line:
+        observation = observe_saved(
+            files,
+            rules,
+            since=since,
+            until=until,
+            timeout_s=timeout,
+            jobs=jobs or 1,
+            one_server=one_server,
+            keep_stacks=report_options.wants_stacks,
+            told=None if line is None else count_bytes(line, _total_bytes(files)),
+        )
     return conclude(observation, report_options)
 
 
@@ -140,8 +144,12 @@ def observe_saved(
     jobs: int = 1,
     one_server: bool = False,
     keep_stacks: bool = False,
+    told: Callable[[int], None] | None = None,
 ) -> Observation:
-    """Return the report of saved logs, or of one recording. Raises LogReadError, RecordingError or UsageError."""
+    """Return the report of saved logs, or of one recording. Raises LogReadError, RecordingError or UsageError.
+
+    `told`: is told the size (bytes) of each block of a log that was read.
+    """
     from gtdiag.collectors.log_search import find_log_files
     from gtdiag.recording.reader import is_recording
 
@@ -151,7 +159,7 @@ def observe_saved(
     if standard_input is not None and standard_input.holds_recording:
         recordings.insert(0, standard_input.NAME)
     if not recordings:
-        events = _events_of_logs(files, standard_input, since, until, timeout_s, jobs, one_server)
+        events = _events_of_logs(files, standard_input, since, until, timeout_s, jobs, one_server, told)
         return fold(events, rules, keep_stacks=keep_stacks)
     if len(found) > 1:
         raise UsageError(f"{recordings[0]} is a recording; a recording is analyzed by itself", hint="give one FILE")
@@ -175,6 +183,25 @@ def _is_fleet(files: tuple[str, ...], options: ReportOptions, *, fleet: bool, on
     return is_fleet(found, [file.path for file in found if not file.problem and is_recording(file.path)])
 
 
+def _total_bytes(files: tuple[str, ...]) -> int | None:
+    """The bytes of all logs, where their sizes tell: not of compressed ones, URLs or standard input."""
+    from gtdiag.collectors.log_compression import is_compressed
+    from gtdiag.collectors.log_search import find_log_files
+
+    total = 0
+    for found in find_log_files(files):
+        path = Path(found.path)
+        if found.problem or not path.is_file():
+            return None
+        try:
+            if is_compressed(path):
+                return None
+            total += path.stat().st_size
+        except OSError:
+            return None
+    return total
+
+
 def _read_again(
     recording: str, standard_input: StandardInput | None, rules: RuleSet, *, keep_stacks: bool
 ) -> Observation:
@@ -195,6 +222,7 @@ def _events_of_logs(
     timeout_s: float | None,
     jobs: int,
     one_server: bool,
+    told: Callable[[int], None] | None,
 ) -> Iterator[Event]:
     from gtdiag.analysis.time_window import keep_window
     from gtdiag.collectors.log_files import collect_log_events
@@ -209,5 +237,6 @@ def _events_of_logs(
         timeout_s=timeout_s,
         jobs=jobs,
         one_server=one_server,
+        told=told,
     )
     return keep_window(events, back_since, back_until) if back_since or back_until else events

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from gtdiag.cli.progress_line import progress_line
 from gtdiag.cli.report_options import ReportOptions, deliver_report, exit_code_of
-from gtdiag.cli.terminal import is_terminal
 from gtdiag.errors import ExitCode, UsageError
 from gtdiag.renderers.formats import STACK_FORMATS, TABLE_FORMATS
 
@@ -58,13 +57,16 @@ def analyze_as_fleet(
         from gtdiag.cli.output_tables import check_folder
 
         folder = check_folder(report_options.output)
-    result = analyze_fleet(
-        group_sources(found),
-        WorkSettings(since, until, timeout_s, rules, tables=folder is not None, redact=report_options.redact),
-        jobs=jobs or count_cores(),
-        scheduler=scheduler,
-        progress=_say_progress() if is_terminal(sys.stderr) else None,
-    )
+    with progress_line() as line:
+        result = analyze_fleet(
+            group_sources(found),
+            WorkSettings(since, until, timeout_s, rules, tables=folder is not None, redact=report_options.redact),
+            jobs=jobs or count_cores(),
+            scheduler=scheduler,
+            progress=None
+            if line is None
+            else lambda done, total: line.say(lambda: f"analyzed {done} of {total} sources"),
+        )
     if folder is not None:
         from gtdiag.cli.output_tables import write_tables
 
@@ -78,14 +80,3 @@ def count_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _say_progress() -> Callable[[int, int], None]:
-    """One line that is written over itself, and taken away when all is done."""
-
-    def say(done: int, total: int) -> None:
-        line = f"analyzed {done} of {total} sources" if done < total else ""
-        sys.stderr.write(f"\r\x1b[K{line}")
-        sys.stderr.flush()
-
-    return say

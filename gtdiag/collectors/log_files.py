@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import IO
@@ -41,6 +41,7 @@ def collect_log_events(
     jobs: int = 1,
     one_server: bool = False,
     must_read: bool = True,
+    told: Callable[[int], None] | None = None,
 ) -> Iterator[Event]:
     """The events of saved logs: ObservationStarted, what the logs hold, source by source, ObservationEnded.
 
@@ -52,13 +53,14 @@ def collect_log_events(
 
     Raises LogReadError for a named file that is missing, not readable or not text, and when no file holds a gunicorn
     line. `must_read` False: a named file that cannot be read is a gap, as long as another one can.
+    `told`: is told the size (bytes, decompressed) of each block that was read.
     """
     if not files:
         raise LogReadError("no log file was named", "gtdiag analyze FILE..., or '-' for standard input")
     found = find_log_files(files)
     survey = survey_logs(found if must_read else [replace(file, named=False) for file in found], stdin)
     sources = group_logs(survey.files.values(), one_server=one_server)
-    reading = _Reading(survey, since, until, search_with(jobs))
+    reading = _Reading(survey, since, until, search_with(jobs), told)
     ordered = [survey.files[file] for source in sources for file in source.files]
     start = min((file.begin for file in ordered if file.begin is not None), default=None)
     pending = reading.collect(sources)
@@ -93,6 +95,7 @@ class _Reading:
     since: datetime | None
     until: datetime | None
     search: BlockSearch
+    told: Callable[[int], None] | None = None
     seq: Iterator[int] = field(default_factory=itertools.count)
     ends: list[Stamp] = field(default_factory=list)
     useless: list[tuple[str, str]] = field(default_factory=list)
@@ -137,7 +140,7 @@ class _Reading:
     def _collect_file(self, log: OpenedLog, parser: LogParser, seq: Iterator[int]) -> Iterator[Event]:
         found, empty, in_head = False, not log.head, holds_gunicorn_record(log.head)
         newest_event: datetime | None = None
-        for event in _parse(log, parser, self.search):
+        for event in _parse(log, parser, self.search, self.told):
             found = found or not isinstance(event, CollectionGap)
             if event.at is not None:
                 newest_event = event.at if newest_event is None else max(newest_event, event.at)
@@ -173,14 +176,16 @@ def _with_time(events: Iterator[Event]) -> Iterator[tuple[datetime, Event]]:
         yield at, event
 
 
-def _parse(log: OpenedLog, parser: LogParser, search: BlockSearch) -> Iterator[Event]:
+def _parse(
+    log: OpenedLog, parser: LogParser, search: BlockSearch, told: Callable[[int], None] | None
+) -> Iterator[Event]:
     if log.direction is Direction.OLDEST_FIRST:
-        yield from scan_blocks(log.read_blocks(), parser, search)
+        yield from scan_blocks(log.read_blocks(told), parser, search)
         yield from parser.flush()
         return
     numbers: dict[int, int] = {}
     fed = 0
-    for line in read_reversed_lines(log.read_blocks(), log.direction, log.newest):
+    for line in read_reversed_lines(log.read_blocks(told), log.direction, log.newest):
         # Numbers rise for the parser; lines that were left out leave a gap in them, too.
         fed += 2 if line.after_gap else 1
         numbers[fed] = line.number

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -47,11 +47,16 @@ class OpenedLog:
     last: Stamp | None = None
     sample: bytes = b""
 
-    def read_blocks(self) -> Iterator[bytes]:
-        """The whole log in blocks of lines; remembers the last bytes, whose stamps end the period."""
+    def read_blocks(self, told: Callable[[int], None] | None = None) -> Iterator[bytes]:
+        """The whole log in blocks of lines; remembers the last bytes, whose stamps end the period.
+
+        `told`: is told the size (bytes) of each block.
+        """
         head, self.head = self.head, b""
         for block in read_line_blocks(_JoinedBytes(head, self.rest)):
             self.sample = block[-_TAIL_BYTES:] if len(block) >= _TAIL_BYTES else (self.sample + block)[-_TAIL_BYTES:]
+            if told is not None:
+                told(len(block))
             yield block
 
     def note_last(self) -> None:
