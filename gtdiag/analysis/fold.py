@@ -459,6 +459,7 @@ class Fold:
             return
         life.first_rss = life.first_rss or (event.at, event.rss_bytes)
         life.last_rss_at = event.at
+        life.memory.add(event.at, event.rss_bytes)
         if event.uss_bytes is not None:
             life.pss_bytes, life.uss_bytes = event.pss_bytes, event.uss_bytes
             life.first_uss = life.first_uss or (event.at, event.uss_bytes)

@@ -9,6 +9,7 @@ from gtdiag.analysis.blame import BlameTally
 from gtdiag.analysis.cpu_time import CpuHistory, GroupCpuHistory, ThreadCpu
 from gtdiag.analysis.look import Look
 from gtdiag.analysis.master_startup import MasterStartup
+from gtdiag.analysis.memory_series import MemorySeries
 from gtdiag.analysis.peer_condition import ReceivedBytes
 from gtdiag.analysis.requests import RequestTally
 from gtdiag.analysis.startup_timeline import StartupTimeline
@@ -113,6 +114,7 @@ class WorkerLife:
     peak_rss_bytes: int | None = None
     first_rss: tuple[datetime, int] | None = None
     last_rss_at: datetime | None = None
+    memory: MemorySeries = field(default_factory=MemorySeries)
     cpu_percent: float | None = None
     kernel_function: str | None = None
     threads: tuple[ThreadStack, ...] = ()

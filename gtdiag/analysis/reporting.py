@@ -134,6 +134,7 @@ def _worker_of(judgement: Judgement, last_at: datetime | None) -> Worker:
         startup_steps=life.startup.conclude(life.booted_at, life.ready_at or life.ended_at or last_at),
         requests=life.requests.requests(),
         replica=life.stream or None,
+        memory_points=life.memory.points(),
     )
 
 

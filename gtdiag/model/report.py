@@ -220,6 +220,14 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryPoint:
+    """A worker's resident memory at one moment."""
+
+    at: datetime
+    rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class StartupStep:
     """Where a part of a start-up's time went.
 
@@ -269,6 +277,8 @@ class Worker:
     """Everything it was handling when it was last looked at, the longest first."""
     replica: str | None = None
     """The replica that it belongs to, where logs name or tell apart several (host, pod, container, unit, file)."""
+    memory_points: tuple[MemoryPoint, ...] = ()
+    """Its resident memory over time, thinned to at most 33 points however long it was watched."""
 
 
 @dataclass(frozen=True, slots=True)

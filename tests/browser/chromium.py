@@ -109,6 +109,11 @@ class Browser:
         picture = self.devtools("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         return base64.b64decode(picture["data"])
 
+    def print_to_pdf(self) -> bytes:
+        """What "Save as PDF" makes of the page, A4."""
+        printed = self.devtools("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, printBackground=True)
+        return base64.b64decode(printed["data"])
+
     def _take_log(self, kind: str) -> list[dict[str, Any]]:
         return list(self._call("POST", f"{self._session}/se/log", {"type": kind}))
 

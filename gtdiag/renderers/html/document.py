@@ -14,6 +14,7 @@ from gtdiag.renderers.html import sections
 from gtdiag.renderers.html.anchors import Anchors, find_worker_anchors, group_anchor, link_mentions
 from gtdiag.renderers.html.drawing import LinkTargets, draw_lanes, draw_legend
 from gtdiag.renderers.html.markup import Markup, element, escape_for_html, join_markup
+from gtdiag.renderers.html.memory_lines import draw_memory
 from gtdiag.renderers.html.time_lanes import TimeLine, lay_out
 from gtdiag.renderers.incident_groups import IncidentGroup, group_incidents
 
@@ -118,6 +119,7 @@ def _show_time_line(report: Report, groups: dict[int, str]) -> Markup | None:
     chart = element(
         "div",
         draw_lanes(time_line, report, LinkTargets(groups, frozenset(sections.worker_rows(report)))),
+        draw_memory(time_line, report),
         class_="chart",
         data_start=round(time_line.start.timestamp() * 1000),
         data_span=round((time_line.end - time_line.start).total_seconds() * 1000),

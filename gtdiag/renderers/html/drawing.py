@@ -1,4 +1,4 @@
-"""A time-line to SVG: lanes, marks, a time axis, and memory below, all on one scale of per cents of the width.
+"""A time-line to SVG: lanes, marks and a time axis, all on one scale of per cents of the width.
 
 Everything is placed in per cents, so the drawing fits a phone with its text unscaled.
 """

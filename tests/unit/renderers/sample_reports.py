@@ -16,6 +16,7 @@ from gtdiag.model.report import (
     KernelOomRecord,
     KilledBy,
     Memory,
+    MemoryPoint,
     Owner,
     Pattern,
     PatternKind,
@@ -92,6 +93,11 @@ def restart_loop() -> Report:
                     rss_bytes=96_300_000,
                     peak_rss_bytes=96_400_000,
                     blocked=blocked,
+                    memory_points=(
+                        MemoryPoint(at(booted + 0.4), 21_000_000),
+                        MemoryPoint(at(booted + 2.4), 96_300_000),
+                        MemoryPoint(at(booted + 30.4), 96_300_000),
+                    ),
                 )
             )
             incidents.append(

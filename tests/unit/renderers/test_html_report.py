@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from gtdiag.model.report import Incident, Report, Worker
+from gtdiag.model.report import Incident, Memory, Report, Worker
 from gtdiag.renderers.html.document import render_html
 from gtdiag.renderers.html.markup import Markup, element, escape_for_html
 from gtdiag.renderers.html.time_lanes import MAX_BARS, MarkKind, lay_out
@@ -19,7 +19,7 @@ from tests.unit.renderers import sample_reports
 
 _ALLOWED = """html head meta title style body main script header footer section article details summary figure
 figcaption h1 h2 h3 h4 p a ul ol li dl dt dd div span code pre table thead tbody tr th td svg defs pattern path use g
-line rect text"""
+line polyline rect text"""
 ALLOWED = frozenset(re.findall(r"\w+", _ALLOWED))
 ATTACK = "</script></style></title><img src=x onerror=alert(1)><script>alert(2)</script>\"'>&<a href=javascript:x>"
 
@@ -128,6 +128,31 @@ def test_lanes_show_replacement_time_out_and_kill() -> None:
     assert bar.blocked_from is not None and bar.blocked_to is not None
     assert (bar.blocked_to - bar.blocked_from).total_seconds() == pytest.approx(27.4)
     assert bar.serving_from is None
+
+
+def test_each_workers_memory_is_a_line_under_the_lanes_and_on_their_scale() -> None:
+    page = render_html(sample_reports.restart_loop())
+    lines = re.findall(r'<polyline points="([^"]+)" class="line" data-index="(\d+)" data-points="([^"]+)">', page)
+    assert [index for _, index, _ in lines] == ["0", "4", "1", "5", "2", "6", "3", "7"], "lane by lane"
+    shown, _, data = lines[0]
+    assert data == "400,21000000 2400,96300000 30400,96300000"
+    heights = [float(point.split(",")[1]) for point in shown.split()]
+    assert heights[0] > heights[1] == heights[2] == 2.0, "the most is at the top"
+    assert "resident memory, up to 91.8 MiB" in page
+
+
+def test_without_samples_there_is_no_memory_drawing() -> None:
+    assert "<polyline" not in render_html(sample_reports.silent_hang())
+
+
+def test_a_limit_is_drawn_where_the_lines_come_near_it_and_always_said() -> None:
+    report = sample_reports.restart_loop()
+    for limit_bytes, drawn in ((128 << 20, 1), (64 << 30, 0)):
+        memory = Memory(rss_bytes=96_300_000, limit_bytes=limit_bytes)
+        limited = replace(report, incidents=tuple(replace(one, memory=memory) for one in report.incidents))
+        page = render_html(limited)
+        assert page.count('class="line limit"') == drawn
+        assert f"the limit of the cgroup is {'128.0 MiB' if drawn else '64.0 GiB'}" in page
 
 
 def test_a_worker_that_is_still_blocked_is_so_to_the_end() -> None:
