@@ -54,6 +54,8 @@ def kind_of_wait(wait: KernelWait | None, kernel_function: str | None = None) ->
         return match_kernel_wait(kernel_function)
     if wait.system_call is None:
         return match_kernel_wait(wait.function)
+    if wait.sleeps_for is not None:
+        return "sleep"
     kind = match_kernel_wait(wait.system_call)
     kinds = {descriptor.kind for descriptor in wait.descriptors}
     direct = bool(wait.descriptors) and not any(descriptor.through_epoll for descriptor in wait.descriptors)

@@ -143,7 +143,7 @@ class LookReader:
             evidence,
             how=How.THREAD,
             wait=find_wait(evidence.waits, main.native_thread_id),
-            active=main.active,
+            active=_is_running(main, evidence.waits),
             in_event_loop=_is_inside_event_loop(frames),
             sure=Confidence.HIGH,
         )
@@ -243,7 +243,7 @@ class LookReader:
             evidence,
             how=How.EXECUTOR,
             wait=find_wait(evidence.waits, thread.native_thread_id) if thread.native_thread_id else None,
-            active=thread.active,
+            active=_is_running(thread, evidence.waits),
             in_event_loop=False,
             sure=Confidence.HIGH if len(busy) == 1 and not perhaps_greenlet else Confidence.MEDIUM,
         )
@@ -378,6 +378,18 @@ def _classify_by_source(innermost: OwnedFrame, below: tuple[OwnedFrame, ...]) ->
     return None
 
 
+def _is_running(thread: ThreadStack, waits: Sequence[KernelWait]) -> bool:
+    """Whether the thread runs, rather than waits.
+
+    py-spy asks the kernel where it knows the thread's id. Up to CPython 3.10 the interpreter does not keep it, and in a
+    process of several threads py-spy then goes by the innermost Python frame: whatever waits in C code without a frame
+    of its own (time.sleep) would seem to run. Of the main thread the kernel's side is known all the same.
+    """
+    if thread.native_thread_id is not None or not thread.active or thread.holds_gil or not waits:
+        return thread.active
+    return thread.main and waits[0].state == "R"
+
+
 def _classify_by_kernel(
     evidence: LookEvidence, wait: KernelWait | None, below: tuple[OwnedFrame, ...], how: How, active: bool
 ) -> _Classified:
@@ -408,8 +420,9 @@ def _classify_by_kernel(
             library_call,
             kind,
             f"kernel.{kind}",
-            # A thread asleep, or waiting for its child or a file lock, is just that; "disk" may be a pipe or a page.
-            Confidence.MEDIUM if kind == "disk" else Confidence.HIGH,
+            # A thread asleep, or waiting for its child or a file lock, is just that; "disk" may be a pipe or a page,
+            # and a sleep in select that of a C library.
+            Confidence.MEDIUM if kind == "disk" or _sleeps_in_select(kind, wait) else Confidence.HIGH,
         )
     if kind == "pipe" and wait is not None and any(d.process for d in wait.descriptors):
         return _Classified(Category.SUBPROCESS, library, library_call, "child", "kernel.pipe", Confidence.MEDIUM)
@@ -429,6 +442,10 @@ def _classify_by_kernel(
         sure = Confidence.MEDIUM if len(evidence.waits) == 1 else Confidence.LOW
         return _Classified(Category.LOCK, library, library_call, "lock", "kernel.lock", sure)
     return _Classified(Category.UNKNOWN, library, library_call, "unknown", None, Confidence.LOW)
+
+
+def _sleeps_in_select(kind: str, wait: KernelWait | None) -> bool:
+    return kind == "sleep" and wait is not None and wait.system_call in ("select", "pselect6")
 
 
 def _join(

@@ -115,7 +115,13 @@ def _read_thread(pid: int, tid: int, machine: str, read_memory: ReadMemory) -> K
 
 
 def sleeps_for_a_time(line: SystemCallLine, name: str) -> bool | None:
-    """Whether a thread sleeps for a time, not until a moment (clock_nanosleep(2)); None where it does not sleep."""
+    """Whether a thread sleeps for a time, not until a moment (clock_nanosleep(2)); None where it does not sleep.
+
+    False also for select(2) of no descriptor at all, with a time: that is how time.sleep() of CPython up to 3.10 sleeps
+    (Modules/timemodule.c, pysleep).
+    """
+    if name in ("select", "pselect6"):
+        return False if line.arguments[0] == 0 and line.arguments[4] else None
     if name == "clock_nanosleep":
         return not line.arguments[1] & TIMER_ABSTIME
     return True if name == "nanosleep" else None

@@ -107,8 +107,8 @@ class KernelWait:
 
     `state`: the one-letter state (R runs, S sleeps, D sleeps for a disk); `function`: the kernel function it sleeps in;
     `system_call`: its name, None where it runs or may not be read (it needs the right to ptrace). `process`: the child
-    whose end it waits for (wait4, waitid). `sleeps_for`: it sleeps for a time (True) or until a moment (False); None
-    where it does not sleep, or that may not be read.
+    whose end it waits for (wait4, waitid). `sleeps_for`: it sleeps for a time (True), or as time.sleep() does: until
+    a moment, or in a select of nothing (False); None where it does not sleep, or that may not be read.
     """
 
     native_thread_id: int

@@ -34,6 +34,11 @@ def wait_for_event():
     threading.Event().wait()
 
 
+def sleep_beside_a_thread():
+    threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+    sleep_long()
+
+
 def take_from_queue():
     return queue.Queue().get()
 
@@ -123,6 +128,10 @@ def sleep_long():
 
 def sleep_for_two_seconds():
     time.sleep(2)
+
+
+async def sleep_in_pool():
+    await asyncio.get_running_loop().run_in_executor(None, sleep_long)
 
 
 async def sleep_in_loop():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.scenarios.cells import FACTORY, LIFESPAN, PRELOAD, REQUEST, Cause, Cell
+from tests.scenarios.cells import FACTORY, LIFESPAN, PRELOAD, PYTHON, REQUEST, Cause, Cell, over
 
 
 def _wait(call: str, category: str, wait: str | tuple[str, ...], **given: object) -> Cause:
@@ -43,6 +43,9 @@ ASYNC_COMMAND = _wait("run_command_in_loop", "subprocess", ("child", "event_loop
 COMMAND_IN_COROUTINE = _wait("run_command_in_coroutine", "subprocess", "child")
 
 SLEEP = _wait("sleep_long", "sleep", "sleep", releases_hub=("gevent", "eventlet"))
+# Up to CPython 3.10 nothing says which thread of the kernel's a Python thread is, once there are several.
+SLEEP_BESIDE_A_THREAD = _wait("sleep_beside_a_thread", "sleep", "sleep", calls=("sleep_long",))
+SLEEP_IN_POOL = _wait("sleep_in_pool", "sleep", "sleep", calls=("sleep_long",), coroutine=True)
 ASYNC_SLEEP = _wait("sleep_in_loop", "sleep", "sleep", coroutine=True)
 # An `async def` that does not await: the loop stands still.
 SLEEP_IN_COROUTINE = _wait("sleep_in_coroutine", "sleep", "sleep")
@@ -91,6 +94,9 @@ CELLS: list[Cell] = [
     Cell(SLEEP, version="21.2.0", worker="gevent"),
     Cell(SLEEP, version="25.3.0", worker="gevent", phase=REQUEST),  # others go on: nothing is wrong
     Cell(SLEEP, version="23.0.0", phase=REQUEST, fast=True),
+    *over(SLEEP, version=("23.0.0",), python=("3.8", "3.10")),
+    *over(SLEEP_BESIDE_A_THREAD, version=("23.0.0",), python=("3.8", "3.9", "3.10", PYTHON), phase=(REQUEST,)),
+    *over(SLEEP_IN_POOL, version=("21.2.0",), python=("3.9", PYTHON), worker=("uvicorn-asyncio",), phase=(LIFESPAN,)),
     Cell(ASYNC_SLEEP, version="22.0.0", worker="uvicorn-uvloop", phase=LIFESPAN),
     Cell(ASYNC_SLEEP, version="21.2.0", worker="uvicorn-uvloop", phase=REQUEST),  # others go on
     Cell(SLEEP_IN_COROUTINE, version="23.0.0", worker="uvicorn-uvloop", phase=REQUEST),

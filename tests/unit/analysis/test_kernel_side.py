@@ -317,6 +317,39 @@ def test_only_an_interpreters_own_sleep_is_one(
     assert seen.waiting_on is not None and seen.waiting_on.kind == "sleep"
 
 
+@pytest.mark.parametrize(
+    ("state", "system_call", "holds_gil", "category", "confidence"),
+    [
+        ("S", "pselect6", False, Category.SLEEP, Confidence.MEDIUM),
+        ("S", "futex", False, Category.LOCK, Confidence.LOW),
+        ("R", None, False, Category.CPU, Confidence.HIGH),
+        ("S", "futex", True, Category.CPU, Confidence.HIGH),  # it had the interpreter's lock a moment before
+    ],
+)
+def test_a_main_thread_of_which_py_spy_guesses_that_it_runs(
+    state: str, system_call: str | None, holds_gil: bool, category: Category, confidence: Confidence
+) -> None:
+    """CPython up to 3.10 with several threads: no native ids, and whatever C code waits seems to run."""
+    thread = replace(main_thread("app:save_order"), native_thread_id=None, active=True, holds_gil=holds_gil)
+    main = KernelWait(100, state, None, system_call, sleeps_for=False if system_call == "pselect6" else None)
+    other = KernelWait(101, "S", None, "pselect6", sleeps_for=False)
+    seen = LookReader(CodeOwnership()).read_look(LookEvidence(threads=(thread,), waits=(main, other)))
+    assert seen is not None
+    assert (seen.category, seen.confidence) == (category, confidence)
+
+
+@pytest.mark.parametrize(("holds_gil", "category"), [(False, Category.UNKNOWN), (True, Category.CPU)])
+def test_a_pool_thread_of_which_py_spy_guesses_that_it_runs(holds_gil: bool, category: Category) -> None:
+    main = replace(main_thread(*LOOP), native_thread_id=None)
+    pool = replace(pool_thread("app:price", active=True), holds_gil=holds_gil)
+    chain = task(*LIFESPAN, "app:warm_up", "std/asyncio/threads.py:to_thread")
+    waits = (KernelWait(100, "S", None, "epoll_wait"), KernelWait(101, "S", None, "futex"))
+    evidence = LookEvidence(threads=(main, pool), suspended=(chain,), waits=waits, in_startup=True)
+    seen = LookReader(CodeOwnership()).read_look(evidence)
+    assert seen is not None
+    assert (seen.call, seen.how, seen.category) == ("price", How.EXECUTOR, category)
+
+
 def test_computing_needs_a_busy_core() -> None:
     assert alone(function=None, state="R", in_startup=True, cpu_percent=20.0) is None
     seen = alone(function=None, state="R", in_startup=True, cpu_percent=99.0)

@@ -106,6 +106,13 @@ def test_a_sleep_for_a_time_or_until_a_moment(name: str, flags: int, expected: b
     assert sleeps_for_a_time(SystemCallLine(230, (1, flags, 0, 0, 0, 0)), name) is expected
 
 
+@pytest.mark.parametrize(
+    ("highest", "timeout", "expected"), [(0, 0x7FFC0000, False), (0, 0, None), (9, 0x7FFC0000, None)]
+)
+def test_a_select_of_nothing_is_a_sleep(highest: int, timeout: int, expected: bool | None) -> None:
+    assert sleeps_for_a_time(SystemCallLine(270, (highest, 0, 0, 0, timeout, 0)), "pselect6") is expected
+
+
 @linux
 def test_a_childs_pipe_leads_to_the_child() -> None:
     with waiting("output") as process:
