@@ -15,7 +15,7 @@ ENGINE ?= $(shell command -v docker || command -v podman)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format pytest bench scenarios fixtures interpreters rules man environments image dist package-check clean find-python
+.PHONY: help demo test lint format pytest bench faults scenarios fixtures interpreters rules man environments image dist package-check clean find-python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: $(VENV)/installed-dev ## run the benchmarks
 
 interpreters: $(VENV)/installed-dev ## compare what is read of every CPython here with its own account; writes docs/interpreters.md
 	$(BIN)/python -m tests.interpreters.report $(INTERPRETERS_OPTIONS)
+
+faults: environments ## kill gtdiag a thousand times while it looks at a server (about ten minutes)
+	$(BIN)/python -m tests.faults.sigkill $(FAULTS_OPTIONS)
 
 scenarios: $(VENV)/installed-dev ## run the accuracy matrix on real gunicorn and real servers; writes docs/accuracy.md
 	$(BIN)/python -m tests.scenarios.matrix $(SCENARIOS_OPTIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -39,6 +40,19 @@ def run_at_the_border(command: Callable[[], Any], stderr: TextIO) -> int:
     except BrokenPipeError:
         drop_standard_output()
         return int(ExitCode.NOTHING_FOUND)
+    except MemoryError:
+        say_error(
+            "there is not enough memory left to go on",
+            "give it more (ulimit -v, the limit of the cgroup), or record here (--record) and analyze elsewhere",
+            stderr,
+        )
+        return int(ExitCode.COULD_NOT_LOOK)
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            _say_bug(error, stderr)
+        else:
+            say_error("gtdiag may open no more files", "raise the limit: ulimit -n 256", stderr)
+        return int(ExitCode.COULD_NOT_LOOK)
     except Exception as error:
         _say_bug(error, stderr)
         return int(ExitCode.COULD_NOT_LOOK)

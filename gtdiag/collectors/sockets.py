@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import IO
 
 from gtdiag.collectors.unix_peers import read_unix_peers
 from gtdiag.model.stacks import Connection
@@ -32,6 +33,7 @@ SOCKET_LINK = re.compile(r"^socket:\[(\d+)\]$")
 UNIX_ACCEPTS = 0x10000
 """__SO_ACCEPTCON in the flags of /proc/net/unix: a listening socket."""
 LONGEST_TABLE_BYTES = 64 * 1024 * 1024
+_TABLE_PART_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,16 @@ def read_socket_inodes(pid: int) -> dict[int, int]:
     return inodes
 
 
+def _read_table(file: IO[bytes]) -> bytes:
+    """The table up to LONGEST_TABLE_BYTES. A read of so many at once would first allocate them all."""
+    parts: list[bytes] = []
+    left = LONGEST_TABLE_BYTES
+    while left > 0 and (part := file.read(min(left, _TABLE_PART_BYTES))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
 def read_tables(pid: int, inodes: Mapping[int, int]) -> tuple[dict[int, TableRow], dict[int, str]]:
     """The rows of the process's network namespace that belong to `inodes`, and the names of all unix sockets there."""
     rows: dict[int, TableRow] = {}
@@ -96,7 +108,7 @@ def read_tables(pid: int, inodes: Mapping[int, int]) -> tuple[dict[int, TableRow
     for name, parse in _TABLES:
         try:
             with open(f"/proc/{pid}/net/{name}", "rb") as file:  # noqa: PTH123
-                text = file.read(LONGEST_TABLE_BYTES).decode("utf-8", "replace")
+                text = _read_table(file).decode("utf-8", "replace")
         except OSError:
             continue
         if parse is not parse_unix:

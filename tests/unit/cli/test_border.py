@@ -42,6 +42,9 @@ def at_the_border(error: BaseException) -> tuple[int, str]:
         (KeyboardInterrupt(), 130, "gtdiag: interrupted\n"),
         (click.Abort(), 130, "gtdiag: interrupted\n"),
         (BrokenPipeError(), 0, ""),
+        (OSError(24, "Too many open files", "/proc/7/stat"), 3, "gtdiag: gtdiag may open no more files\n  hint: raise"),
+        (OSError(5, "Input/output error"), 3, "gtdiag: this is a bug in gtdiag: OSError: "),
+        (MemoryError(), 3, "gtdiag: there is not enough memory left to go on\n  hint: "),
         (
             RuntimeError("a\nb"),
             3,
