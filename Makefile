@@ -15,7 +15,7 @@ ENGINE ?= $(shell command -v docker || command -v podman)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format pytest bench faults scenarios fixtures interpreters rules man environments image dist package-check clean find-python
+.PHONY: help demo test lint format pytest bench faults fuzz scenarios fixtures interpreters rules man environments image dist package-check clean find-python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ interpreters: $(VENV)/installed-dev ## compare what is read of every CPython her
 
 faults: environments ## kill gtdiag a thousand times while it looks at a server (about ten minutes)
 	$(BIN)/python -m tests.faults.sigkill $(FAULTS_OPTIONS)
+
+fuzz: $(VENV)/installed-dev ## ten million inputs that nobody meant to write, for every parser (about an hour)
+	$(BIN)/python -m tests.faults.fuzz $(FUZZ_OPTIONS)
 
 scenarios: $(VENV)/installed-dev ## run the accuracy matrix on real gunicorn and real servers; writes docs/accuracy.md
 	$(BIN)/python -m tests.scenarios.matrix $(SCENARIOS_OPTIONS)

@@ -257,6 +257,8 @@ class Fold:
     # --- a worker's life ---------------------------------------------------------------------------
 
     def _on_booted(self, event: events.WorkerBooted) -> None:
+        if event.worker is None:
+            return  # of a damaged recording: no collector and no log line gives a boot without its worker
         life = self.population.boot(event)
         if life.master is not None and not self._is_backlog(event):
             self._finish_look(life.master.startup)

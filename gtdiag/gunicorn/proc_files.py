@@ -122,7 +122,7 @@ def parse_clock_offset_s(text: bytes) -> float | None:
         if len(words) == 3 and words[0] == b"monotonic":
             try:
                 return int(words[1]) + int(words[2]) / 1e9
-            except ValueError:
+            except (ValueError, OverflowError):
                 return None
     return None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import ast
 import shlex
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,7 +151,11 @@ def parse_configuration(source: str) -> tuple[dict[str, object], list[str]]:
     values: dict[str, object] = {}
     computed: list[str] = []
     interesting = {*OPTIONS_WITH_VALUE, "preload_app", "wsgi_app", "logconfig_dict"}
-    for statement in ast.walk(ast.parse(source)):
+    with warnings.catch_warnings():
+        # What Python would say of somebody else's file is not for the terminal of who watches it.
+        warnings.simplefilter("ignore", SyntaxWarning)
+        tree = ast.parse(source)
+    for statement in ast.walk(tree):
         if isinstance(statement, ast.Assign):
             targets, value = statement.targets, statement.value
         elif isinstance(statement, ast.AnnAssign) and statement.value is not None:

@@ -85,13 +85,19 @@ def parse_maps(text: str) -> list[Mapping]:
     seen: set[str] = set()
     for line in text.splitlines():
         parts = line.split(maxsplit=5)
-        if len(parts) < 6 or not parts[5].startswith("/") or parts[5] in seen or int(parts[2], 16) != 0:
+        if len(parts) < 6 or not parts[5].startswith("/") or parts[5] in seen:
+            continue
+        start, _, end = parts[0].partition("-")
+        try:
+            first, last, offset = int(start, 16), int(end, 16), int(parts[2], 16)
+        except ValueError:
+            continue
+        if offset != 0:
             continue
         seen.add(parts[5])
-        start, _, end = parts[0].partition("-")
         path = parts[5].replace("\\012", "\n")
         deleted = path.endswith(_DELETED)
-        found.append(Mapping(int(start, 16), int(end, 16), path.removesuffix(_DELETED), deleted))
+        found.append(Mapping(first, last, path.removesuffix(_DELETED), deleted))
     return found
 
 

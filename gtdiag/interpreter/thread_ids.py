@@ -47,7 +47,7 @@ def parse_ids(status: str) -> tuple[int, ...]:
     """The NSpid line of a `status` file: the id in each namespace, outermost first; empty where there is none."""
     for line in status.splitlines():
         if line.startswith("NSpid:"):
-            return tuple(int(word) for word in line.split()[1:])
+            return tuple(int(word) for word in line.split()[1:] if word.isascii() and word.isdigit())
     return ()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 import types
 import typing
 from collections.abc import Callable
@@ -96,13 +97,15 @@ def _decoder(annotation: Any) -> Callable[[Any], Any]:
         decode_item = _decoder(typing.get_args(annotation)[0])
         return lambda value: tuple(decode_item(item) for item in value)
     if annotation is datetime:
-        return datetime.fromisoformat
+        return _aware
     if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
         return _dataclass_decoder(annotation)
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return annotation
     if annotation is float:
-        return float
+        return _finite
+    if annotation in (bool, int, str):
+        return _exactly(annotation)
     return _same
 
 
@@ -112,6 +115,31 @@ def _dataclass_decoder(cls: type) -> Callable[[Any], Any]:
 
     def decode(value: Any) -> Any:
         return cls(**{name: decoders[name](item) for name, item in value.items() if name in decoders})
+
+    return decode
+
+
+def _aware(value: Any) -> datetime:
+    at = datetime.fromisoformat(value)
+    if at.tzinfo is None:
+        raise ValueError(f"{value} has no offset from UTC")
+    return at
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is no figure")
+    return number
+
+
+def _exactly(kind: type) -> Callable[[Any], Any]:
+    """A recording may have been damaged or written by hand: what is no number must not be taken for one later."""
+
+    def decode(value: Any) -> Any:
+        if type(value) is not kind:
+            raise TypeError(f"{value!r:.40} is no {kind.__name__}")
+        return value
 
     return decode
 

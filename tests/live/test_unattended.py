@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -14,7 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gtdiag.renderers.json_report import read_schema
-from tests.live.gtdiag_command import finish, start_gtdiag
+from tests.live.gtdiag_command import as_module, finish, start_gtdiag
 from tests.live.hanging_start_up import hanging_start_up
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -89,3 +92,21 @@ def test_a_hang_as_figures_as_lines_and_as_json(tmp_path: Path) -> None:
         assert "verify_database_migrations" in line["summary"]
     assert "app:secret" not in json.dumps(lines)
     assert len(json.loads(report.read_text())["incidents"]) == 2
+
+
+def test_a_reader_of_the_events_that_stops_reading_holds_nothing_up(tmp_path: Path) -> None:
+    report, recording = tmp_path / "report.json", tmp_path / "watch.jsonl"
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)  # full after some ten events
+    with hanging_start_up(tmp_path, timeout_s=4) as (gunicorn, _):
+        options = ("--json-events", "--format", "json", "-o", str(report), "--record", str(recording))
+        command = [*as_module(), "watch", str(gunicorn.pid), "--until-incident", "2", *options]
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as events:
+        lines = events.read().splitlines()
+    assert done.returncode == 1, done.stderr
+    assert "the reader of --json-events did not take the last " in done.stderr
+    assert json.loads(lines[0])["event"] == "ObservationStarted"
+    assert len(json.loads(report.read_text())["incidents"]) >= 2
+    assert len(recording.read_text().splitlines()) > len(lines)
