@@ -123,7 +123,10 @@ def parse_stacks(output: bytes | str, pid: int, outer_id: Callable[[int], int] =
     threads = json.loads(output)
     if not isinstance(threads, list) or not all(isinstance(thread, dict) for thread in threads):
         raise TypeError("not a list of threads")
-    return tuple(_thread(thread, pid, outer_id) for thread in threads)
+    try:
+        return tuple(_thread(thread, pid, outer_id) for thread in threads)
+    except OverflowError as error:  # int(1e999)
+        raise ValueError(str(error)) from None
 
 
 def _seen_from_here(pid: int) -> Callable[[int], int]:

@@ -205,8 +205,18 @@ def parse_header(message: str) -> Header | None:
 
 def parse_gunicorn_message(message: str) -> Fact | None:
     """A gunicorn message to what it says, or None."""
+    likely = _LIKELY.get(message[:_LIKELY_CHARACTERS])
+    if likely is not None and (match := likely.pattern.fullmatch(message)) is not None:
+        return likely.build(match)
     for wording in MESSAGES:
         match = wording.pattern.fullmatch(message)
         if match is not None:
+            if len(_LIKELY) < len(MESSAGES):
+                _LIKELY[message[:_LIKELY_CHARACTERS]] = wording
             return wording.build(match)
     return None
+
+
+_LIKELY_CHARACTERS = 12
+_LIKELY: dict[str, Message] = {}
+"""By how a message begins, the wording that fitted one like it: tried first, the others only where it does not fit."""

@@ -23,6 +23,9 @@ _SUMMARY = re.compile(
 _REAPED = re.compile(r"oom_reaper: reaped process (?P<pid>\d{1,10}) \((?P<process>[^)]*)\).*")
 _MOST_WORDING = 160
 
+MARK = re.compile("Kill|oom")
+"""Each line about a kill holds one of these; most lines of a log hold neither."""
+
 
 @dataclass(frozen=True, slots=True)
 class OomKill:

@@ -58,6 +58,8 @@ _ANYWHERE = re.compile(
 _TRACEBACK_HEAD = "Traceback (most recent call last):"
 
 _MOST_JOINERS = 64
+_MOST_PLAIN = 8192
+_PLAIN_CHARACTERS = 300
 _MOST_PENDING = 256
 _PARTIAL_CHARACTERS = 1_048_576
 
@@ -100,6 +102,8 @@ class LogParser:
         """Stream and carrier's pid of the latest record."""
         self._named: OrderedDict[tuple[str, int], None] = OrderedDict()
         """Pids that gunicorn itself named as a worker's."""
+        self._plain: set[str] = set()
+        """Lines, seen before, that no carrier, no logger and no kernel wrote: a traceback's repeat themselves."""
         self._line_shippers: set[str] = set()
         """Streams of JSON objects that were seen to carry lines, not what a logger logged."""
 
@@ -156,6 +160,9 @@ class LogParser:
                 joiner.skip()
         self._last_line = line_number
         self._expire(line_number)
+        if (bare := raw.rstrip("\n")) in self._plain:
+            self._process_other(CarriedLine(bare), line_number, self._unindent(bare, ""))
+            return
         # A progress bar overwrites its line; what a logger wrote may stand behind it.
         for piece in raw.rstrip("\r\n").split("\r") if "\r" in raw else (raw.rstrip("\n"),):
             carried = unwrap(strip_control_characters(piece), newest=self._newest)
@@ -185,12 +192,14 @@ class LogParser:
 
     def _process_text(self, text: str, carried: CarriedLine, line_number: int, *, continuation: bool = False) -> None:
         stream = carried.stream
-        if (killed := kernel_lines.parse_oom_line(text)) is not None:
+        if kernel_lines.MARK.search(text) and (killed := kernel_lines.parse_oom_line(text)) is not None:
             self._add_oom(killed, carried, line_number)
             return
         record = self._parse_record(text, carried, continuation)
         if record is None:
-            self._process_other(self._unindent(text, stream), carried, line_number)
+            if not (carried.layers or continuation) and text is carried.text and len(text) < _PLAIN_CHARACTERS:
+                self._remember_plain(text)
+            self._process_other(carried, line_number, self._unindent(text, stream))
             return
         if record.own:
             indent = len(text) - len(text.lstrip(" "))
@@ -241,7 +250,12 @@ class LogParser:
             return None
         return LogRecord(text.strip(), own=True)
 
-    def _process_other(self, text: str, carried: CarriedLine, line_number: int) -> None:
+    def _remember_plain(self, text: str) -> None:
+        if len(self._plain) >= _MOST_PLAIN:
+            self._plain.clear()
+        self._plain.add(text)
+
+    def _process_other(self, carried: CarriedLine, line_number: int, text: str) -> None:
         if not carried.layers and self._latest_writer is not None:
             # What a carrier did not mark goes on with the line above: the rest of a message of several lines.
             carried.stream, carried.carrier_pid = self._latest_writer
@@ -284,8 +298,10 @@ class LogParser:
         for key, joiner in self._joiners.items():
             if joiner.open is not None:
                 self._tracebacks.finish(joiner.expire(line_number), key[0])
-        for stream in [s for s, started in self._started.items() if line_number - started[2] > REACH["beside"].after]:
-            self._settle_started(stream, None)
+        if self._started:
+            late = [s for s, started in self._started.items() if line_number - started[2] > REACH["beside"].after]
+            for stream in late:
+                self._settle_started(stream, None)
         self._tracebacks.expire(line_number)
 
     def _note_stamp(self, stamp: Stamp | None, stream: str) -> Stamp | None:

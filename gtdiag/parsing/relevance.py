@@ -7,6 +7,7 @@ where no literal is part of it yet, one in `COARSE_LITERALS` (a test compares th
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -86,5 +87,14 @@ JOURNAL_MARK = b'"__REALTIME_TIMESTAMP"'
 
 def find_reach(text: str) -> Reach | None:
     """How far around this line to look; None for a line that cannot matter by itself."""
+    return _remembered_reach(text) if len(text) < _REMEMBERED_CHARACTERS else _search_reach(text)
+
+
+def _search_reach(text: str) -> Reach | None:
     match = SIGNAL.search(text)
     return None if match is None or match.lastgroup is None else REACH[match.lastgroup]
+
+
+_REMEMBERED_CHARACTERS = 300
+_remembered_reach = functools.lru_cache(maxsize=8192)(_search_reach)
+"""The tracebacks of one application hold the same lines again and again."""

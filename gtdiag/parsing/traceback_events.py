@@ -46,6 +46,8 @@ class TracebackEvents:
 
     def expire(self, line_number: int) -> None:
         """Give up waiting where the line that would have said more should have come by now."""
+        if not (self._bare or self._headless_boot or self._homeless_dump):
+            return
         for stream in [s for s, bare in self._bare.items() if line_number - bare[1] > REACH["beside"].after]:
             self._settle_bare(stream, None)
         for stream in [s for s, j in self._headless_boot.items() if line_number - j.last_line > _AFTER_DUMP_LINES]:

@@ -7,6 +7,7 @@ around, so that the innermost frame is last).
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -119,10 +120,19 @@ def begins_traceback_piece(text: str) -> bool:
 
 def parse_frame(text: str) -> Frame | None:
     """A `File "...", line N, in name` line (also faulthandler's, without the comma) to a frame."""
+    return _remembered_frame(text) if len(text) < _REMEMBERED_CHARACTERS else _parse_frame(text)
+
+
+def _parse_frame(text: str) -> Frame | None:
     match = _FRAME.fullmatch(text)
     if match is None:
         return None
     return Frame(function=match["function"] or "<module>", file=match["file"], line=int(match["line"]))
+
+
+_REMEMBERED_CHARACTERS = 300
+_remembered_frame = functools.lru_cache(maxsize=4096)(_parse_frame)
+"""The tracebacks of one application hold the same lines again and again."""
 
 
 def parse_exception(text: str) -> str | None:
@@ -144,6 +154,11 @@ def parse_exception(text: str) -> str | None:
 
 def _is_certain(exception: str) -> bool:
     return exception.partition(":")[0].endswith(_EXCEPTION_ENDINGS)
+
+
+@functools.lru_cache(maxsize=4096)
+def _with_source(frame: Frame, source: str) -> Frame:
+    return replace(frame, source=source)
 
 
 class TracebackJoiner:
@@ -347,7 +362,7 @@ class TracebackJoiner:
             self._source_of = None
             ends_here = exception is not None and (self._indented or part.frames[-1].file.startswith("<"))
             if not ends_here:
-                part.frames[-1] = replace(part.frames[-1], source=stripped[:200])
+                part.frames[-1] = _with_source(part.frames[-1], stripped[:200])
                 current.last_line = line
                 return True, None
         if exception is not None and not current.dump and (part.frames or current.headed):
