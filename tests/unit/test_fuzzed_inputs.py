@@ -47,9 +47,12 @@ def test_nothing_but_values_and_documented_errors(name: str, monkeypatch: pytest
 
 
 def test_inputs_are_the_same_for_the_same_seed() -> None:
+    def inputs(seed: int) -> list[bytes]:
+        rng = random.Random(seed)
+        return [mutate(target.seeds, target.words, rng) for _ in range(50)]
+
     with opened_target("proc") as target:
-        one, other = ([mutate(target.seeds, target.words, random.Random(7)) for _ in range(50)] for _ in range(2))
-    assert one == other and len(set(one)) > 1
+        assert inputs(7) == inputs(7) != inputs(8)
 
 
 @pytest.mark.parametrize(
