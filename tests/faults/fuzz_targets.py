@@ -351,7 +351,7 @@ def _memory() -> Iterator[Target]:
 
 TARGETS: dict[str, Named] = {
     "log": Named("lines of a log to events", 40, _simple(lambda: _log_seeds(10), _read_log, LOG_WORDS)),
-    "stamp": Named("a line's time", 100, _simple(lambda: _log_seeds(1), _read_stamp, LOG_WORDS)),
+    "stamp": Named("a line's time", 130, _simple(lambda: _log_seeds(1), _read_stamp, LOG_WORDS)),
     "report": Named("a log to its report, as JSON", 10, _simple(lambda: _log_seeds(20), _read_to_report, LOG_WORDS)),
     "recording": Named("a recording to its report", 20, _simple(_recording_seeds, _read_recording)),
     "py_spy": Named("py-spy's JSON", 100, _simple(lambda: [PY_SPY], _read_stacks)),
@@ -359,7 +359,7 @@ TARGETS: dict[str, Named] = {
     "netlink": Named("sock_diag's answers", 100, _simple(lambda: [NETLINK], _read_netlink)),
     "elf": Named("an ELF file", 20, _simple(lambda: [_small_elf()], _read_elf)),
     "line_table": Named("line tables of code objects", 100, _simple(lambda: [bytes(range(40)) * 3], _read_line_table)),
-    "settings": Named("command lines, configuration files", 40, _simple(lambda: SETTINGS, _read_settings)),
+    "settings": Named("command lines, configuration files", 10, _simple(lambda: SETTINGS, _read_settings)),
     "shown": Named("redaction and escaping", 50, _simple(lambda: SHOWN, _show)),
     "rules": Named("rule files", 30, _simple(lambda: RULES, _read_rules)),
     "keys": Named("keys pressed in the live view", 30, _simple(lambda: [b"\x1b[A\x1b[5~q\xc3\xa4\x1bOB"], _read_keys)),
