@@ -153,6 +153,8 @@ class LiveLog:
 
     def _of_the_living(self, events: Sequence[Event]) -> list[Event]:
         """Of the lines from before the observation: those of the workers and masters that live now."""
+        if not events:
+            return []
         boots, masters = self._boots(), self._masters()
         tolerance = timedelta(seconds=BOOT_TOLERANCE_S)
         kept: list[Event] = []

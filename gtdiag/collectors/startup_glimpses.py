@@ -17,8 +17,9 @@ PAUSE_SHARE_OF_AGE = 0.05
 COST_SHARE = 0.01
 """Of one core, for each starting worker."""
 
-TICK_BUDGET_S = 0.03
-"""For all starting workers at one tick of the watch; who is left out comes first at the next."""
+TICK_BUDGET_S = 0.008
+"""For all starting workers at one tick (a fifth of a second) of the watch: some 5 % of a core, however many start at
+once. Who is left out comes first at the next."""
 
 PAUSE_AFTER_NOTHING_S = 2.0
 """Where nothing could be read (the interpreter is being set up, no right to read): the deep look says why."""

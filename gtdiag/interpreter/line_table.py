@@ -5,6 +5,8 @@ Formats: Objects/locations.md of CPython 3.11 (and later), Objects/lnotab_notes.
 
 from __future__ import annotations
 
+import functools
+
 _NO_LOCATION = 15
 _LONG_FORM = 14
 _NO_COLUMNS = 13
@@ -24,6 +26,7 @@ def _read_varint(table: bytes, position: int) -> int:
     return value
 
 
+@functools.lru_cache(maxsize=2048)
 def parse_location_table(table: bytes, first_line: int, offset_bytes: int) -> int | None:
     """The line at `offset_bytes` from the first instruction, format of 3.11 and later. None where it has no line."""
     line, start, position = first_line, 0, 0
