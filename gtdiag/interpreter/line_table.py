@@ -26,9 +26,14 @@ def _read_varint(table: bytes, position: int) -> int:
     return value
 
 
-@functools.lru_cache(maxsize=2048)
 def parse_location_table(table: bytes, first_line: int, offset_bytes: int) -> int | None:
     """The line at `offset_bytes` from the first instruction, format of 3.11 and later. None where it has no line."""
+    return _line_in_locations(table, first_line, offset_bytes)
+
+
+# The same places are looked at again and again: of the frames that wait.
+@functools.lru_cache(maxsize=2048)
+def _line_in_locations(table: bytes, first_line: int, offset_bytes: int) -> int | None:
     line, start, position = first_line, 0, 0
     while position < len(table):
         head = table[position]
