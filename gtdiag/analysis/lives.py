@@ -83,6 +83,8 @@ class WorkerLife:
     stream: str
     master: MasterLife | None = None
     ordinal: int = 0
+    ordinal_is_final: bool = False
+    """Whether lives before it were forgotten since it was numbered: counting again would give another number."""
     started_at_s: float | None = None
     seen_live: bool = False
     seen_in_log: bool = False

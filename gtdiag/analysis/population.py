@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import datetime
 
 from gtdiag.analysis.lives import MasterLife, WorkerLife
@@ -10,8 +11,23 @@ from gtdiag.analysis.master_index import MasterIndex
 from gtdiag.model.events import Event
 from gtdiag.rules.thresholds import threshold
 
-_MAX_ENDED_LIVES = 20_000  # of workers that came and went without trouble; bounds memory over days
-_LATEST_LIVES = 1_000  # of them are kept in any case
+_MOST_LIVES = 20_000
+"""Of workers that came and went without trouble; with the next, what bounds the memory over days and over any log."""
+_MOST_TROUBLED_LIVES = 10_000
+"""Of workers that timed out, were killed or failed to boot, some 10 kB each; how it began and the latest are kept."""
+_FIRST_TROUBLED_LIVES = 2_000
+_LATEST_LIVES = 1_000
+"""Kept in any case: a line about them may still come."""
+
+
+@dataclass(slots=True)
+class Forgotten:
+    """What there was, and is not in the population any more."""
+
+    lives: int = 0
+    timed_out: int = 0
+    first_at: datetime | None = None
+    last_at: datetime | None = None
 
 
 class Population:
@@ -28,7 +44,9 @@ class Population:
         """The latest life of each pid of each stream."""
         self._unended: dict[int, list[WorkerLife]] = defaultdict(list)
         """By their master: the lives that may not have ended; some of them have ended since, or changed hands."""
-        self._worth_forgetting = _MAX_ENDED_LIVES
+        self.forgotten = Forgotten()
+        """Of workers with trouble; those without are not missed."""
+        self._worth_forgetting = min(_MOST_LIVES, _MOST_TROUBLED_LIVES)
 
     def stream_of(self, event: Event) -> str:
         """The replica an event belongs to."""
@@ -126,8 +144,9 @@ class Population:
         counts: dict[int, int] = {}
         for life in self.workers:
             owner = id(life.master)
-            counts[owner] = counts.get(owner, 0) + 1
-            life.ordinal = counts[owner]
+            if not life.ordinal_is_final:
+                life.ordinal = counts.get(owner, 0) + 1
+            counts[owner] = life.ordinal
 
     def _new_life(self, stream: str, event: Event) -> WorkerLife:
         assert event.worker is not None
@@ -141,9 +160,9 @@ class Population:
         current[life.pid] = life
         self.workers.append(life)
         if len(self.workers) > self._worth_forgetting:
-            self._forget_uneventful()
+            self._forget()
             # A look at all of them is worth it only when there are many new ones since the last.
-            self._worth_forgetting = max(_MAX_ENDED_LIVES, 2 * len(self.workers))
+            self._worth_forgetting = max(len(self.workers) + _LATEST_LIVES, len(self.workers) * 5 // 4)
         return life
 
     def _mark_seen(self, life: WorkerLife, event: Event) -> None:
@@ -189,22 +208,43 @@ class Population:
             return True
         return (event.at - life.death.at).total_seconds() <= threshold("log_join_s")
 
-    def _forget_uneventful(self) -> None:
-        """Drop the lives that ended without trouble, except the latest: a line about them may still come."""
+    def _forget(self) -> None:
+        """Drop what is too much: lives that ended without trouble, then those with trouble of neither end of the story.
+
+        The latest are kept in any case.
+        """
         latest = len(self.workers) - _LATEST_LIVES
-        kept = [life for number, life in enumerate(self.workers) if number >= latest or _is_worth_keeping(life)]
-        if len(kept) == len(self.workers):
+        older = self.workers[:latest]
+        # A log may not tell how a worker ended; with so many after it, it has. Live, the kernel tells.
+        troubled = [life for life in older if _is_worth_keeping(life) and (life.ended or not life.seen_live)]
+        too_many = len(troubled) + _LATEST_LIVES - _MOST_TROUBLED_LIVES
+        dropped = troubled[_FIRST_TROUBLED_LIVES : _FIRST_TROUBLED_LIVES + too_many] if too_many > 0 else []
+        for life in dropped:
+            self._count_forgotten(life)
+        if len(self.workers) > _MOST_LIVES:
+            dropped += [life for life in older if not _is_worth_keeping(life)]
+        if not dropped:
             return
-        self.workers = kept
+        self.settle()
+        gone = set(map(id, dropped))
+        self.workers = [life for life in self.workers if id(life) not in gone]
         self._unended.clear()
         for lives in self._current.values():
             lives.clear()
-        for life in kept:
+        for life in self.workers:
+            life.ordinal_is_final = True
             current = self._current[life.stream]
             current.pop(life.pid, None)
             current[life.pid] = life
             if life.master is not None and not life.ended:
                 self._unended[id(life.master)].append(life)
+
+    def _count_forgotten(self, life: WorkerLife) -> None:
+        told = self.forgotten
+        told.lives += 1
+        told.timed_out += life.timed_out
+        told.first_at = told.first_at or life.booted_at or life.first_seen_at
+        told.last_at = life.last_seen_at or told.last_at
 
 
 def _is_worth_keeping(life: WorkerLife) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -45,7 +46,14 @@ def draw_report(fold: Fold) -> Report:
     workers = tuple(_worker_of(j, seen.last_at) for j in judgements)
     masters = tuple(_facts_of(master, judge, fold) for master in fold.population.masters)
     facts = _leading_master(masters, fold)
-    gaps = (*seen.gaps.values(), *_what_a_log_cannot_show(seen.kind, judgements, judge))
+    gaps = (*seen.gaps.values(), *_forgotten(fold), *_what_a_log_cannot_show(seen.kind, judgements, judge))
+    verdict = draw_verdict(
+        incidents, patterns, workers, facts, gaps, [one for one in loading if one.over_at is None], fold.rules
+    )
+    if forgotten := fold.population.forgotten.lives:
+        # No figure may pass for the whole.
+        those = f"The first and the latest of {forgotten + len(incidents):,} workers that had trouble: "
+        verdict = replace(verdict, summary=those + verdict.summary)
     return Report(
         gtdiag_version=__version__,
         source=Source(seen.kind, seen.pid, seen.files),
@@ -54,9 +62,7 @@ def draw_report(fold: Fold) -> Report:
         workers=workers,
         incidents=incidents,
         patterns=patterns,
-        verdict=draw_verdict(
-            incidents, patterns, workers, facts, gaps, [one for one in loading if one.over_at is None], fold.rules
-        ),
+        verdict=verdict,
         gaps=gaps,
         masters=masters,
         kernel_oom_kills=_kernel_records(fold, judgements),
@@ -242,6 +248,23 @@ def _kernel_records(fold: Fold, judgements: list[Judgement]) -> tuple[KernelOomR
         for record in fold.observation.kernel_kills
         # A count that rose has no pid: where a worker's end explains it, it is that kill once more.
         if record.pid is not None or not _explained_by(record, by_kernel)
+    )
+
+
+def _forgotten(fold: Fold) -> Iterator[Gap]:
+    """What a report that held everything would be too large for."""
+    told = fold.population.forgotten
+    if not told.lives:
+        return
+    when = ""
+    if told.first_at is not None and told.last_at is not None:
+        when = f" between {told.first_at:%Y-%m-%d %H:%M} and {told.last_at:%Y-%m-%d %H:%M}"
+    part = "gtdiag redact RECORDING -o PART" if fold.observation.kind == "live" else "gtdiag analyze LOG"
+    yield Gap(
+        "workers",
+        f"{told.lives:,} more workers that ended{when}, {told.timed_out:,} of them timed out, are in no figure of this "
+        "report: of so many it holds the first and the latest",
+        f"look at a part: {part} --since TIME --until TIME",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from types import FrameType
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gtdiag.analysis import Analysis, population
+from gtdiag.analysis import Analysis, IncidentNews, population
 from gtdiag.parsing.log_parser import LogParser
 from gtdiag.renderers.formats import RENDERERS, ReportFormat
 from gtdiag.renderers.material import ReportMaterial
@@ -140,7 +141,7 @@ def analyze(rows: list[str], report_format: ReportFormat) -> tuple[str, int]:
 @pytest.fixture(autouse=True)
 def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done when there are very many is done from the first on."""
-    monkeypatch.setattr(population, "_MAX_ENDED_LIVES", 20)
+    monkeypatch.setattr(population, "_MOST_LIVES", 20)
     monkeypatch.setattr(population, "_LATEST_LIVES", 10)
 
 
@@ -160,6 +161,31 @@ def test_workers_that_leave_by_themselves_are_not_kept_for_ever() -> None:
     assert not report.incidents
     assert len(report.workers) < 60
     assert report.workers[-1].pid == 419
+
+
+def test_of_very_many_with_trouble_the_first_and_the_latest_are_kept_and_the_others_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(population, "_MOST_TROUBLED_LIVES", 60)
+    monkeypatch.setattr(population, "_FIRST_TROUBLED_LIVES", 15)
+    rows, parser, analysis = log_of(time_out, 400), LogParser(), Analysis()
+    news, told = IncidentNews(), Counter[int | None]()
+    for number, row in enumerate(rows, start=1):
+        for event in parser.feed(row, number):
+            analysis.add(event)
+        if number % 20 == 0:  # a watch draws reports all the time
+            told.update(notice.incident.pid for notice in news.read(analysis.report(), final=True))
+    report = analysis.report()
+    pids = [incident.pid for incident in report.incidents]
+    assert pids[:15] == list(range(20, 35)) and pids[-10:] == list(range(410, 420))
+    assert 40 <= len(pids) <= 90
+    [gap] = [gap for gap in report.gaps if gap.what == "workers"]
+    assert f"{400 - len(pids)} more workers that ended between 2026-01-05 " in gap.why
+    assert report.verdict.summary.startswith("The first and the latest of 400 workers that had trouble: ")
+    assert f", {400 - len(pids)} of them timed out" in gap.why and "--since" in gap.hint
+    assert set(told) == set(range(20, 420)) and max(told.values()) <= 2, (
+        "each is told of once, and once more when killed"
+    )
 
 
 def test_trouble_is_kept_however_many_workers_came_and_went() -> None:
