@@ -132,23 +132,25 @@ def fuzz_guided(name: str, inputs: int, seed: int) -> NoReturn:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Every target, or those that were asked for, each in a process of its own; 1 when something was found."""
-    from tests.faults.fuzz_targets import TARGETS
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=10_000_000, help="of all targets together")
-    parser.add_argument("--target", action="append", choices=[*TARGETS], help="this one only (again for more)")
+    parser.add_argument("--target", action="append", metavar="NAME", help="this one only (again for more)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--guided", action="store_true", help="let atheris choose the inputs (pip install atheris)")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--list", action="store_true", help="list the targets")
     given = parser.parse_args(arguments)
+    if given.alone and given.guided:
+        fuzz_guided(given.target[0], given.inputs, given.seed)  # nothing of gtdiag may be imported before
+    from tests.faults.fuzz_targets import TARGETS
+
     names = given.target or [*TARGETS]
+    if unknown := [name for name in names if name not in TARGETS]:
+        parser.error(f"no target {unknown[0]}; there are {', '.join(TARGETS)}")
     if given.list:
         print("\n".join(f"{name:14} {TARGETS[name].what}" for name in names))
         return 0
     if given.alone:
-        if given.guided:
-            fuzz_guided(names[0], given.inputs, given.seed)
         outcome = fuzz(names[0], given.inputs, given.seed)
         print(outcome.line(), flush=True)
         return min(outcome.found, 1)
