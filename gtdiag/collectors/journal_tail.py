@@ -42,6 +42,7 @@ class JournalTail:
     def __init__(self, matches: Sequence[str]) -> None:
         self.vanished = False
         self.why_vanished = ""
+        self.left_out_bytes = 0
         self._began_us = time.time_ns() // 1000
         self._process = subprocess.Popen(
             [*_dying_with_its_parent(), *journal_command(matches)],

@@ -31,6 +31,7 @@ class Tail(Protocol):
 
     vanished: bool
     why_vanished: str
+    left_out_bytes: int
 
     def poll(self) -> list[TailLine]:
         """Lines that have arrived."""
@@ -80,7 +81,7 @@ class LiveLog:
         self._accept = accept
         self._quiet_since_s = 0.0
         self._held = False
-        self._said_vanished = False
+        self._said_vanished = self._said_left_out = False
         self._of_the_dead: dict[int, list[Event]] = {}
         """Old lines of workers that were gone when the watch began, and of whose end nothing has been logged yet."""
 
@@ -105,12 +106,27 @@ class LiveLog:
                 )
             )
         self._said_vanished = self._tail.vanished
-        return events
+        return events + self._left_out()
 
     def close(self) -> list[Event]:
         """Give what is left at the end of the observation."""
         events = self._events_of(self._tail.poll()) + self._events_of(self._tail.close())
-        return events + self._flushed()
+        return events + self._left_out() + self._flushed()
+
+    def _left_out(self) -> list[Event]:
+        """Said once: a log that is too fast stays so, and each gap of another wording would be one more."""
+        if self._said_left_out or not self._tail.left_out_bytes:
+            return []
+        self._said_left_out = True
+        return [
+            CollectionGap(
+                origin=Origin("log", file=self._file),
+                at=self._clock.now(),
+                what="log",
+                why=f"the log {self._file} grows faster than it can be read: parts of it were left out",
+                hint=f"afterwards, the saved log has them: gtdiag analyze {self._file}",
+            )
+        ]
 
     def _flushed(self) -> list[Event]:
         return [self._dated(event) for parsed in self._parser.flush() for event in self._own(parsed)]

@@ -22,6 +22,10 @@ CHUNK_BYTES = 256 * 1024
 POLL_BYTES = 4 * 1024 * 1024
 """How much is read at most in one poll, so that a flood of lines does not hold up the heartbeats."""
 
+MOST_BEHIND_BYTES = 64 * 1024 * 1024
+"""A log that grows faster than it is read (some 20 MB a second) for so long is gone on with at its end: what happens
+now must not be heard of minutes later."""
+
 
 @dataclass(frozen=True, slots=True)
 class TailLine:
@@ -35,9 +39,9 @@ class TailLine:
 class LineSplitter:
     """Bytes to lines: a part of a line is held until its end comes, a huge line is cut."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_a_line: bool = False) -> None:
         self._held = b""
-        self._skipping = False
+        self._skipping = in_a_line
         self.count = 0
 
     def split(self, data: bytes) -> list[str]:
@@ -72,6 +76,8 @@ class FileTail:
         self.path = path
         self.vanished = False
         self.why_vanished = ""
+        self.left_out_bytes = 0
+        """Of a log that grew faster than it was read."""
         self._read_back_bytes = read_back_bytes
         self._file: BinaryIO | None = None
         self._identity: tuple[int, int] | None = None
@@ -93,9 +99,18 @@ class FileTail:
         return lines
 
     def close(self) -> list[TailLine]:
-        """Stop, and give a last line that has no end yet."""
+        """Stop; give what is still there, within bounds, and a last line that has no end yet."""
+        lines: list[TailLine] = []
+        if self._file is not None:
+            for _ in range(MOST_BEHIND_BYTES // POLL_BYTES):
+                more = self._read(old=False)
+                lines += more
+                if not more or self._file is None:
+                    break
+            else:
+                self._leave_out(keep_bytes=0)
         self._close()
-        return self._numbered(self._splitter.rest(), old=False)
+        return lines + self._numbered(self._splitter.rest(), old=False)
 
     def _follow(self) -> list[TailLine]:
         """See whether the name means another file by now, and go on with that one."""
@@ -150,10 +165,21 @@ class FileTail:
                 self._position += len(data)
                 budget -= len(data)
                 lines += self._numbered(self._splitter.split(data), old=old)
+            if size - self._position > MOST_BEHIND_BYTES:
+                self._leave_out(keep_bytes=POLL_BYTES)
         except OSError as error:
             self._vanish(error.strerror or str(error))
             self._close()
         return lines
+
+    def _leave_out(self, *, keep_bytes: int) -> None:
+        """Go on near the end of the file, at the beginning of a line."""
+        assert self._file is not None
+        at = os.fstat(self._file.fileno()).st_size - keep_bytes
+        if at > self._position:
+            self.left_out_bytes += at - self._position
+            self._position = at
+            self._splitter = LineSplitter(in_a_line=True)
 
     def _numbered(self, texts: list[str], *, old: bool) -> list[TailLine]:
         numbered = []
@@ -181,6 +207,8 @@ class PipeTail:
         self.ended = False
         self.vanished = False
         self.why_vanished = ""
+        self.left_out_bytes = 0
+        """Always: who writes into a pipe waits for its reader."""
 
     def poll(self) -> list[TailLine]:
         """Give the lines that are there; never waits."""

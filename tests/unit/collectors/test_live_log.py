@@ -23,6 +23,7 @@ class Lines:
         self.lines: list[TailLine] = []
         self.vanished = False
         self.why_vanished = "No such file"
+        self.left_out_bytes = 0
 
     def poll(self) -> list[TailLine]:
         lines, self.lines = self.lines, []
@@ -165,3 +166,13 @@ def test_a_log_that_vanishes_is_said_each_time_it_does() -> None:
         scene.tail.vanished = vanished
         said.append([event.what for event in scene.read() if isinstance(event, CollectionGap)])
     assert said == [[], ["log"], [], [], ["log"]]
+
+
+def test_a_log_that_is_too_fast_is_said_once() -> None:
+    scene = Scene()
+    said = []
+    for left_out in (0, 1000, 1000, 9000):
+        scene.tail.left_out_bytes = left_out
+        said += [event.why for event in scene.read() if isinstance(event, CollectionGap)]
+    [why] = said
+    assert "grows faster than it can be read" in why

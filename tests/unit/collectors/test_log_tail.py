@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gtdiag.collectors import log_tail
 from gtdiag.collectors.log_tail import LONGEST_LINE_BYTES, FileTail, LineSplitter, PipeTail, TailLine
 
 
@@ -157,3 +158,33 @@ def test_a_closed_standard_input_is_an_end() -> None:
     tail = PipeTail(reader)
     assert tail.poll() == []
     assert tail.ended
+
+
+def test_a_log_that_grows_faster_than_it_is_read_is_gone_on_with_at_its_end(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_tail, "POLL_BYTES", 1000)
+    monkeypatch.setattr(log_tail, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(log_tail, "MOST_BEHIND_BYTES", 5000)
+    tail = FileTail(log)
+    tail.poll()
+    append(log, "".join(f"line {number:04}\n" for number in range(3000)))
+    first = tail.poll()
+    assert texts(first)[0] == "line 0000" and len(first) == 100
+    assert tail.left_out_bytes == 30_000 - 1000 - 1000
+    then = texts(tail.poll())
+    assert then[0] >= "line 2899" and then[-1] == "line 2999", "whole lines, up to the end"
+    append(log, "last\n")
+    assert texts(tail.poll()) == ["last"]
+
+
+def test_at_the_end_what_is_still_there_is_read(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_tail, "POLL_BYTES", 1000)
+    monkeypatch.setattr(log_tail, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(log_tail, "MOST_BEHIND_BYTES", 5000)
+    tail = FileTail(log)
+    tail.poll()
+    append(log, "".join(f"line {number:04}\n" for number in range(450)))
+    assert len(tail.poll()) == 100
+    rest = texts(tail.close())
+    assert (rest[0], rest[-1], tail.left_out_bytes) == ("line 0100", "line 0449", 0)

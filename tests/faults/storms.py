@@ -1,0 +1,159 @@
+"""What a machine in a storm does to a watch: a flood in the log, SIGHUP after SIGHUP, two thousand processes.
+
+In each of them the watch must find the worker that hangs, stay below `MOST_MB`, and end with its report.
+
+Usage: python -m tests.faults.storms [flood|hups|processes ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.environments import NEWEST, standard_environment
+from tests.live.gtdiag_command import as_module
+from tests.live.gunicorn_process import GunicornProcess, running_gunicorn
+from tests.live.servers import mute_server
+
+TIMEOUT_S = 6
+WATCH_S = 14
+MOST_MB = 200
+FLOOD_BYTES_A_SECOND = 200_000_000
+LINE = b'10.0.0.1 - - [05/Jan/2026:09:00:00 +0000] "GET /api/v1/items/17?page=3 HTTP/1.1" 200 5123 "-" "curl/8.5.0"\n'
+Storm = Callable[[GunicornProcess, threading.Event], contextlib.AbstractContextManager[None]]
+
+
+@contextlib.contextmanager
+def _in_a_thread(work: Callable[[], None]) -> Iterator[None]:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    yield
+    thread.join(30)
+
+
+def flood(gunicorn: GunicornProcess, over: threading.Event) -> contextlib.AbstractContextManager[None]:
+    """Access lines into the error log, 200 MB a second, as an application may that logs everything there."""
+    block = LINE * (10_000_000 // len(LINE))
+
+    def write() -> None:
+        with gunicorn.log_path.open("ab", buffering=0) as log:
+            while not over.is_set():
+                began_s = time.monotonic()
+                log.write(block)
+                over.wait(max(0.0, len(block) / FLOOD_BYTES_A_SECOND - (time.monotonic() - began_s)))
+
+    return _in_a_thread(write)
+
+
+def hups(gunicorn: GunicornProcess, over: threading.Event) -> contextlib.AbstractContextManager[None]:
+    """Ten reloads a second: workers come and go."""
+
+    def signal_again_and_again() -> None:
+        while not over.wait(0.1):
+            os.kill(gunicorn.pid, signal.SIGHUP)
+
+    return _in_a_thread(signal_again_and_again)
+
+
+@contextlib.contextmanager
+def processes(gunicorn: GunicornProcess, over: threading.Event) -> Iterator[None]:
+    """Two thousand processes that sleep."""
+    spawn = "import os, time\nfor _ in range(2000):\n    if os.fork() == 0:\n        time.sleep(600)\n"
+    spawner = subprocess.Popen(
+        [sys.executable, "-c", spawn + "print('ready', flush=True)\ntime.sleep(600)"],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert spawner.stdout is not None
+    spawner.stdout.readline()
+    try:
+        yield
+    finally:
+        os.killpg(spawner.pid, signal.SIGKILL)
+        spawner.wait()
+
+
+STORMS: dict[str, Storm] = {"flood": flood, "hups": hups, "processes": processes}
+
+
+def weather(name: str) -> list[str]:
+    """Watch a server whose worker hangs while the storm goes on; what was wrong, in words."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gtdiag-storm-")))
+        server = stack.enter_context(mute_server())
+        gunicorn = stack.enter_context(
+            running_gunicorn(
+                standard_environment(NEWEST),
+                "sync_serving:application",
+                folder=folder,
+                workers=3,
+                timeout_s=TIMEOUT_S,
+                variables={"UPSTREAM_URL": f"http://{server.peer}/"},
+            )
+        )
+        gunicorn.wait_for_workers(3)
+        url = gunicorn.url("/urllib")
+        over = threading.Event()
+        with STORMS[name](gunicorn, over):
+            command = [
+                *as_module(),
+                "watch",
+                str(gunicorn.pid),
+                "--for",
+                f"{WATCH_S}s",
+                "--no-live",
+                "--format",
+                "json",
+            ]
+            with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
+                watch = subprocess.Popen(command, stdout=out, stderr=err)
+            time.sleep(1)
+            ask = f"import urllib.request; urllib.request.urlopen('{url}')"
+            asking = subprocess.Popen([sys.executable, "-c", ask], stderr=subprocess.DEVNULL)
+            _, status, usage = os.wait4(watch.pid, 0)
+            over.set()
+            asking.kill()
+            asking.wait()
+        code, peak_mb = os.waitstatus_to_exitcode(status), usage.ru_maxrss / 1024
+        cpu_s = usage.ru_utime + usage.ru_stime
+        said = (folder / "out").read_text(), (folder / "err").read_text()
+    wrong = [] if code in (0, 1) else [f"exit code {code}: {said[1][-500:]}"]
+    report = (
+        json.loads(said[0]) if said[0] else {"incidents": [], "gaps": [], "workers": [], "verdict": {"summary": ""}}
+    )
+    found = [incident for incident in report["incidents"] if "read_upstream" in incident["summary"]]
+    if name != "hups" and not found:
+        wrong.append("the call was not found")
+    if peak_mb > MOST_MB:
+        wrong.append(f"{peak_mb:.0f} MB")
+    print(
+        f"{name:10} exit {code}, {peak_mb:.0f} MB, {100 * cpu_s / WATCH_S:.0f} % of a core; {len(report['workers'])} "
+        f"workers, {len(report['incidents'])} incidents: {report['verdict']['summary'][:160]}",
+        flush=True,
+    )
+    for gap in report["gaps"]:
+        print(f"           gap {gap['what']}: {gap['why'][:120]}", flush=True)
+    return [f"{name}: {words}" for words in wrong]
+
+
+def main() -> int:
+    """The storms that were asked for, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("storms", nargs="*", choices=[*STORMS, []], help="all without any")
+    wrong = [words for name in parser.parse_args().storms or STORMS for words in weather(name)]
+    print("\n".join(wrong) or "nothing found")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
