@@ -40,22 +40,30 @@ def run_at_the_border(command: Callable[[], Any], stderr: TextIO) -> int:
     except BrokenPipeError:
         drop_standard_output()
         return int(ExitCode.NOTHING_FOUND)
-    except MemoryError:
-        say_error(
-            "there is not enough memory left to go on",
-            "give it more (ulimit -v, the limit of the cgroup), or record here (--record) and analyze elsewhere",
-            stderr,
-        )
-        return int(ExitCode.COULD_NOT_LOOK)
-    except OSError as error:
-        if error.errno not in (errno.EMFILE, errno.ENFILE):
-            _say_bug(error, stderr)
-        else:
-            say_error("gtdiag may open no more files", "raise the limit: ulimit -n 256", stderr)
-        return int(ExitCode.COULD_NOT_LOOK)
     except Exception as error:
-        _say_bug(error, stderr)
+        if is_want_of_memory(error):
+            say_error(
+                "there is not enough memory left to go on",
+                "give it more (ulimit -v, the limit of the cgroup), or record here (--record) and analyze elsewhere",
+                stderr,
+            )
+        elif isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            say_error("gtdiag may open no more files", "raise the limit: ulimit -n 256", stderr)
+        else:
+            _say_bug(error, stderr)
         return int(ExitCode.COULD_NOT_LOOK)
+
+
+def is_want_of_memory(error: Exception) -> bool:
+    """Whether memory ran out. CPython has several names for it: a file's lock, a thread, an extension module."""
+    if isinstance(error, MemoryError):
+        return True
+    words = str(error)
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    if isinstance(error, RuntimeError):
+        return "can't allocate" in words or "can't start new thread" in words
+    return isinstance(error, ImportError) and ("Cannot allocate memory" in words or "failed to map segment" in words)
 
 
 def say_error(message: str, hint: str, stderr: TextIO) -> None:

@@ -22,6 +22,9 @@ CHUNK_BYTES = 256 * 1024
 POLL_BYTES = 4 * 1024 * 1024
 """How much is read at most in one poll, so that a flood of lines does not hold up the heartbeats."""
 
+LAST_POLLS = 4
+"""How much is read at most at the end, in polls: the lines of 16 MB take some 60 MB of memory."""
+
 MOST_BEHIND_BYTES = 64 * 1024 * 1024
 """A log that grows faster than it is read (some 20 MB a second) for so long is gone on with at its end: what happens
 now must not be heard of minutes later."""
@@ -102,7 +105,7 @@ class FileTail:
         """Stop; give what is still there, within bounds, and a last line that has no end yet."""
         lines: list[TailLine] = []
         if self._file is not None:
-            for _ in range(MOST_BEHIND_BYTES // POLL_BYTES):
+            for _ in range(LAST_POLLS):
                 more = self._read(old=False)
                 lines += more
                 if not more or self._file is None:

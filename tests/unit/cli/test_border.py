@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import subprocess
@@ -45,6 +46,19 @@ def at_the_border(error: BaseException) -> tuple[int, str]:
         (OSError(24, "Too many open files", "/proc/7/stat"), 3, "gtdiag: gtdiag may open no more files\n  hint: raise"),
         (OSError(5, "Input/output error"), 3, "gtdiag: this is a bug in gtdiag: OSError: "),
         (MemoryError(), 3, "gtdiag: there is not enough memory left to go on\n  hint: "),
+        (RuntimeError("can't allocate read lock"), 3, "gtdiag: there is not enough memory left to go on\n  hint: "),
+        (RuntimeError("can't start new thread"), 3, "gtdiag: there is not enough memory left to go on\n  hint: "),
+        (OSError(errno.ENOMEM, "x"), 3, "gtdiag: there is not enough memory left to go on\n  hint: "),
+        (
+            ImportError("x.so: failed to map segment from shared object"),
+            3,
+            "gtdiag: there is not enough memory left to go on\n  hint: ",
+        ),
+        (
+            RuntimeError("of another kind"),
+            3,
+            "gtdiag: this is a bug in gtdiag: RuntimeError: of another kind\n  hint: ",
+        ),
         (
             RuntimeError("a\nb"),
             3,
