@@ -118,6 +118,7 @@ class Fold:
             events.WorkerRecycled: self._on_recycled,
             events.WorkerGracefulTimeout: self._on_graceful_timeout,
             events.WorkerBootFailed: self._on_boot_failed,
+            events.WorkersCounted: self._on_workers_counted,
             events.TracebackLogged: self._on_traceback,
             events.KernelOomKilled: self._on_kernel_oom,
             events.HeartbeatSample: self._on_heartbeat,
@@ -343,6 +344,9 @@ class Fold:
         elif life.boot_failure is None:
             life.boot_failure, life.boot_failed_at = event.reason, event.at
             self._note(life, event, event.reason)
+
+    def _on_workers_counted(self, event: events.WorkersCounted) -> None:
+        self.population.note_counted(event)
 
     def _unexplained_boot(self, event: events.Event) -> WorkerLife | None:
         """A loading error without a pid belongs to a worker that is starting and of which nothing else is known."""

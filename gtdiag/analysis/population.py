@@ -8,7 +8,7 @@ from datetime import datetime
 
 from gtdiag.analysis.lives import MasterLife, WorkerLife
 from gtdiag.analysis.master_index import MasterIndex
-from gtdiag.model.events import Event
+from gtdiag.model.events import Event, WorkersCounted
 from gtdiag.rules.thresholds import threshold
 
 _MOST_LIVES = 20_000
@@ -136,6 +136,25 @@ class Population:
         """The latest life of each pid of a stream, oldest first."""
         return [*self._current[stream].values()]
 
+    def note_counted(self, event: WorkersCounted) -> None:
+        """Troubled workers that were only counted: of those from before, what became of them is not known."""
+        told = self.forgotten
+        told.lives += event.workers
+        told.timed_out += event.timed_out
+        told.first_at = told.first_at or event.first_at
+        told.last_at = event.at or told.last_at
+        cut = [life for life in self.workers if self._is_cut(life, event)]
+        told.lives += len(cut)
+        told.timed_out += len(cut)
+        gone = set(map(id, cut))
+        self.workers = [life for life in self.workers if id(life) not in gone]
+        for lives in self._current.values():
+            for pid, life in list(lives.items()):
+                life.replaced = True
+                if life.timed_out or life.ended:
+                    # A line about this pid from here on is about another worker.
+                    del lives[pid]
+
     def settle(self) -> None:
         """Give each life without a master the only one it can belong to, and number the lives of each master."""
         for life in self.workers:
@@ -207,6 +226,12 @@ class Population:
         if event.at is None or life.death is None or life.death.at is None:
             return True
         return (event.at - life.death.at).total_seconds() <= threshold("log_join_s")
+
+    def _is_cut(self, life: WorkerLife, event: WorkersCounted) -> bool:
+        """Whether it timed out just before a part that was only counted: its traceback may be in there."""
+        if life.timed_out_at is None or life.traceback_look is not None or event.first_at is None:
+            return False
+        return not life.ended and (event.first_at - life.timed_out_at).total_seconds() <= threshold("log_join_s")
 
     def _forget(self) -> None:
         """Drop what is too much: lives that ended without trouble, then those with trouble of neither end of the story.

@@ -7,20 +7,29 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gtdiag.collectors.literal_search import search_in_one_pass, search_lines_for, search_one_by_one
 from gtdiag.parsing.relevance import COARSE_LITERALS, JOURNAL_LITERALS, JOURNAL_MARK
+
+if TYPE_CHECKING:
+    from gtdiag.collectors.crowded_log import CountedPart
 
 SEARCHED_ALONE = 16
 """Blocks (of 1 MB) before other processes are started: one takes 0.1 s to start, as long as searching these."""
 
 
 class SearchedBlock(NamedTuple):
-    """A block of whole lines, and where in it the lines begin that may be tell-tale, in order."""
+    """A block of whole lines, and where in it the lines begin that may be tell-tale, in order.
+
+    `thinned`: lines that are tell-tale were left out of it, so that what the parser waits for is not in it. `counted`:
+    what was left out of the blocks before it, and counted.
+    """
 
     block: bytes
     starts: Iterable[int]
+    thinned: bool = False
+    counted: CountedPart | None = None
 
 
 BlockSearch = Callable[[Iterable[bytes]], Iterator[SearchedBlock]]

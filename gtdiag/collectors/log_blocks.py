@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from gtdiag.collectors.block_search import BlockSearch, search_here
 from gtdiag.collectors.log_compression import ByteSource, read_fully
+from gtdiag.collectors.log_lines import decode_line, line_end
 from gtdiag.model.events import Event
 from gtdiag.parsing.log_parser import LogParser
 from gtdiag.parsing.relevance import (
@@ -32,11 +33,6 @@ _WORTH_SPLITTING_BYTES = 1 << 16
 _HOLE = b"\0" * 64
 _ZEROS = re.compile(rb"\0{64,}")
 """What a log has where it was cut in place (copytruncate) or the machine lost power; text goes on right behind."""
-
-
-def decode_line(line: bytes) -> str:
-    """A line's bytes as text; what is not UTF-8 stays visible as \\xNN."""
-    return line.decode("utf-8", "backslashreplace")
 
 
 def read_line_blocks(source: ByteSource, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
@@ -65,10 +61,16 @@ def read_line_blocks(source: ByteSource, block_bytes: int = BLOCK_BYTES) -> Iter
 
 
 def scan_blocks(blocks: Iterable[bytes], parser: LogParser, search: BlockSearch = search_here) -> Iterator[Event]:
-    """The parser's events: exactly those of feeding it every line, for a fraction of the work. Does not flush."""
+    """The parser's events: exactly those of feeding it every line, for a fraction of the work. Does not flush.
+
+    Where the search left out lines and counted them, a `WorkersCounted` stands for them.
+    """
     scanner = _Scanner(parser)
-    for block, starts in search(blocks):
-        yield from scanner.scan(block, starts)
+    for block, starts, thinned, counted in search(blocks):
+        if counted is not None:
+            scanner.forget()
+            yield from parser.skip(counted.workers, counted.timed_out, counted.first_at, counted.last_at)
+        yield from scanner.scan(block, starts, thinned=thinned)
 
 
 class _Scanner:
@@ -80,18 +82,18 @@ class _Scanner:
         self._fed_line = 0
         """The last line that was handed over."""
 
-    def scan(self, block: bytes, starts: Iterable[int]) -> Iterator[Event]:
+    def scan(self, block: bytes, starts: Iterable[int], *, thinned: bool) -> Iterator[Event]:
         parser = self._parser
         fed_to = 0  # everything of the block before this position was handed over
         counted_to, counted_line = 0, self._first_line
-        if self._fed_line == self._first_line - 1:
+        if self._fed_line == self._first_line - 1 and not thinned:
             events, fed_to, counted_line = self._feed_attentively(block, 0, counted_line)
             counted_to = fed_to
             yield from events
         for start in starts:
             if start < fed_to:
                 continue
-            end = _line_end(block, start)
+            end = line_end(block, start)
             reach = _reach_of(block, start, end)
             if reach is None:
                 continue
@@ -100,19 +102,29 @@ class _Scanner:
                 yield from parser.feed(text, before_number)
             yield from parser.feed(decode_line(block[start:end]), number)
             self._fed_line = number
-            events, fed_to, counted_line = self._feed_attentively(block, end + 1, number + 1)
+            last = number + reach.after if thinned else None
+            events, fed_to, counted_line = self._feed_attentively(block, end + 1, number + 1, last)
             counted_to = fed_to
             yield from events
         counted_to = min(counted_to, len(block))
         self._first_line = counted_line + _count_lines(block, counted_to, len(block))
         self._previous = block if len(block) >= _RETAINED_BYTES else (self._previous + block)[-_RETAINED_BYTES * 2 :]
 
-    def _feed_attentively(self, block: bytes, start: int, number: int) -> tuple[list[Event], int, int]:
-        """Hand over the lines that the parser still wants; returns the events, and where and at which line it ended."""
+    def forget(self) -> None:
+        """No line above the next block is to be looked at any more."""
+        self._previous = b""
+
+    def _feed_attentively(
+        self, block: bytes, start: int, number: int, last: int | None = None
+    ) -> tuple[list[Event], int, int]:
+        """Hand over the lines that the parser still wants, none after the line number `last`.
+
+        Returns the events, and where and at which line it ended.
+        """
         events: list[Event] = []
         parser = self._parser
-        while number <= parser.attentive_until and start < len(block):
-            end = _line_end(block, start)
+        while number <= parser.attentive_until and start < len(block) and (last is None or number <= last):
+            end = line_end(block, start)
             events += parser.feed(decode_line(block[start:end]), number)
             self._fed_line = number
             start, number = end + 1, number + 1
@@ -148,11 +160,6 @@ def _count_lines(block: bytes, start: int, end: int) -> int:
     # Lines are found by memchr, which takes a third to a half of the time of bytes.count (CPython 3.11 to 3.13).
     lines = io.BytesIO(block if end - start == len(block) else block[start:end]).readlines()
     return len(lines) - (not lines[-1].endswith(b"\n"))
-
-
-def _line_end(block: bytes, start: int) -> int:
-    end = block.find(b"\n", start)
-    return len(block) if end < 0 else end
 
 
 def _reach_of(block: bytes, start: int, end: int) -> Reach | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gtdiag.collectors.log_blocks import decode_line
+from gtdiag.collectors.log_lines import decode_line
 from gtdiag.parsing.line_times import parse_line_stamp
 from gtdiag.parsing.relevance import LINE_CHARACTERS, find_reach
 from gtdiag.parsing.timestamps import Stamp

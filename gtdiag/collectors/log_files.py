@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import IO
 
 from gtdiag.collectors.block_search import BlockSearch, search_with
+from gtdiag.collectors.crowded_log import Crowd
 from gtdiag.collectors.log_blocks import scan_blocks
 from gtdiag.collectors.log_direction import Direction, read_reversed_lines
 from gtdiag.collectors.log_search import STANDARD_INPUT, find_log_files
@@ -140,7 +141,9 @@ class _Reading:
     def _collect_file(self, log: OpenedLog, parser: LogParser, seq: Iterator[int]) -> Iterator[Event]:
         found, empty, in_head = False, not log.head, holds_gunicorn_record(log.head)
         newest_event: datetime | None = None
-        for event in _parse(log, parser, self.search, self.told):
+        # Who asks for a part of the time gets all of that part.
+        search = self.search if self.since or self.until else Crowd(log.newest).thin(self.search)
+        for event in _parse(log, parser, search, self.told):
             found = found or not isinstance(event, CollectionGap)
             if event.at is not None:
                 newest_event = event.at if newest_event is None else max(newest_event, event.at)

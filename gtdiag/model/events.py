@@ -219,6 +219,19 @@ class WorkerBootFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkersCounted(Event):
+    """A part of a log that was not read line by line, as it tells of more troubled workers than a report can hold.
+
+    `workers`: how many timed out, were killed or failed in it; `timed_out`: how many of them timed out. `at`: the time
+    of the last such line, `first_at`: of the first.
+    """
+
+    workers: int
+    timed_out: int
+    first_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TracebackLogged(Event):
     """A traceback of a worker, joined from its lines.
 
@@ -394,6 +407,9 @@ class CpuSample(Event):
     pressure_of: str | None = None
 
 
+SAMPLES = (HeartbeatSample, ProcessSample, CgroupSample, CpuSample)
+"""What comes of every worker, or master, at each interval, whatever happens."""
+
 EVENT_CLASSES: tuple[type[Event], ...] = (
     ObservationStarted,
     ObservationEnded,
@@ -416,6 +432,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     WorkerRecycled,
     WorkerGracefulTimeout,
     WorkerBootFailed,
+    WorkersCounted,
     TracebackLogged,
     KernelOomKilled,
     HeartbeatSample,

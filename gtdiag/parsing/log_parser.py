@@ -24,6 +24,7 @@ from gtdiag.model.events import (
     WorkerExiting,
     WorkerProgressed,
     WorkerReady,
+    WorkersCounted,
     WorkerSignalled,
     WorkerTimedOut,
 )
@@ -135,6 +136,15 @@ class LogParser:
             self._settle_started(stream, None)
         self._tracebacks.flush()
         return self._sink.drain()
+
+    def skip(self, workers: int, timed_out: int, first_at: datetime | None, last_at: datetime | None) -> list[Event]:
+        """Lines were left out that tell of so many troubled workers; what was open is closed."""
+        events = self.flush()
+        stamp = None if last_at is None else Stamp(last_at, 1.0)
+        self._sink.emit(
+            WorkersCounted, stamp, "", self._last_line, workers=workers, timed_out=timed_out, first_at=first_at
+        )
+        return events + self._sink.drain()
 
     # --- which lines are looked at ---
 

@@ -23,6 +23,7 @@ from gtdiag.model.events import (
     WorkerProgressed,
     WorkerReady,
     WorkerRecycled,
+    WorkersCounted,
     WorkerSignalled,
     WorkerTimedOut,
 )
@@ -128,6 +129,10 @@ def _describe_course(event: Event, worker: str) -> str | None:
         return f"{worker} is ready"
     if isinstance(event, WorkerRecycled):
         return f"{worker} is recycled (max_requests)"
+    if isinstance(event, WorkersCounted):
+        return (
+            f"{event.workers:,} workers had trouble until then, {event.timed_out:,} timed out; they were only counted"
+        )
     if isinstance(event, WorkerGracefulTimeout):
         return f"{worker} did not stop within the graceful time-out"
     if isinstance(event, MasterStarted):

@@ -29,6 +29,7 @@ NO_COLUMN: dict[type[events.Event], str] = {
     events.HealthSample: "tells how the server answers, not what its workers do",
     events.ObservationEnded: "frames the observation",
     events.CollectionGap: "is passed on as it is",
+    events.WorkersCounted: "is counted, not judged",
     events.MasterListening: "names a master",
     events.WorkerClassAnnounced: "names a master's worker class",
     events.MasterShutDown: "ends a master",

@@ -33,6 +33,7 @@ NO_COLUMN: dict[type[events.Event], str] = {
     events.HealthSample: "tells how the server answers, not what its workers do",
     events.ObservationEnded: "frames the observation",
     events.CollectionGap: "is passed on as it is",
+    events.WorkersCounted: "is counted, not judged",
     events.MasterListening: "names a master",
     events.MasterShutDown: "ends a master",
     events.MasterHalted: "ends a master",

@@ -34,7 +34,7 @@ def make_blocks(count: int) -> list[bytes]:
 
 
 def found(results: Iterator[block_search.SearchedBlock]) -> list[tuple[bytes, list[int]]]:
-    return [(block, list(starts)) for block, starts in results]
+    return [(block, list(starts)) for block, starts, *_ in results]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 40])

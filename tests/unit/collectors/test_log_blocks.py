@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gtdiag.collectors.block_search import BlockSearch, SearchedBlock, search_here
 from gtdiag.collectors.literal_search import search_one_by_one
-from gtdiag.collectors.log_blocks import decode_line, read_line_blocks, scan_blocks
+from gtdiag.collectors.log_blocks import read_line_blocks, scan_blocks
+from gtdiag.collectors.log_lines import decode_line
 from gtdiag.model.events import Event
 from gtdiag.parsing.log_parser import LogParser
 from gtdiag.parsing.relevance import COARSE_LITERALS, JOURNAL_LITERALS, LINE_CHARACTERS, SIGNAL, SIGNAL_BYTES

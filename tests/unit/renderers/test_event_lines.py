@@ -39,6 +39,7 @@ from gtdiag.model.events import (
     WorkerProgressed,
     WorkerReady,
     WorkerRecycled,
+    WorkersCounted,
     WorkerSignalled,
     WorkerTimedOut,
 )
@@ -76,6 +77,10 @@ LINES: list[tuple[Event, str]] = [
     (WorkerExited(**BASE, code=3), "15:06:33 worker 7 exited with code 3"),
     (WorkerExited(**BASE), "15:06:33 worker 7 exited"),
     (WorkerRecycled(**BASE), "15:06:33 worker 7 is recycled (max_requests)"),
+    (
+        WorkersCounted(**{**BASE, "worker": None}, workers=1200, timed_out=1100),
+        "15:06:33 1,200 workers had trouble until then, 1,100 timed out; they were only counted",
+    ),
     (WorkerGracefulTimeout(**BASE), "15:06:33 worker 7 did not stop within the graceful time-out"),
     (
         WorkerBootFailed(**BASE, reason="cannot connect to postgresql://a:b@c"),
