@@ -12,10 +12,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
-from gtdiag.collectors.log_blocks import decode_line, read_line_blocks
+from gtdiag.collectors.log_blocks import read_line_blocks
 from gtdiag.collectors.log_compression import ByteSource, GuardedSource, decompress, is_compressed, open_log, read_fully
 from gtdiag.collectors.log_direction import Direction, find_direction
+from gtdiag.collectors.log_lines import decode_line
 from gtdiag.collectors.log_search import STANDARD_INPUT
+from gtdiag.collectors.read_ahead import ReadAhead
 from gtdiag.collectors.remote_files import is_url, modified_at, open_url
 from gtdiag.errors import LogReadError
 from gtdiag.parsing.line_times import is_gunicorn_record, parse_line_stamp
@@ -53,11 +55,16 @@ class OpenedLog:
         `told`: is told the size (bytes) of each block.
         """
         head, self.head = self.head, b""
-        for block in read_line_blocks(_JoinedBytes(head, self.rest)):
-            self.sample = block[-_TAIL_BYTES:] if len(block) >= _TAIL_BYTES else (self.sample + block)[-_TAIL_BYTES:]
-            if told is not None:
-                told(len(block))
-            yield block
+        ahead = ReadAhead(self.rest)
+        try:
+            for block in read_line_blocks(_JoinedBytes(head, ahead)):
+                whole = len(block) >= _TAIL_BYTES
+                self.sample = block[-_TAIL_BYTES:] if whole else (self.sample + block)[-_TAIL_BYTES:]
+                if told is not None:
+                    told(len(block))
+                yield block
+        finally:
+            ahead.close()
 
     def note_last(self) -> None:
         """Find the last time stamp, after everything was read."""
