@@ -4,8 +4,9 @@ What may come out is a value, or an error that the function documents; never ano
 or more than a gigabyte. An input that does anything else is kept under `tests/faults/found/`, and the unit tests read
 it again from then on.
 
-Usage: python -m tests.faults.fuzz [--inputs N] [--target NAME ...] [--seed N] [--guided] [--list]
-`--guided` lets atheris (libFuzzer) choose the inputs by the code they reach; without it they are mutations at random.
+Usage: python -m tests.faults.fuzz [--inputs N] [--target NAME ...] [--seed N] [--guided [--minutes M]] [--list]
+`--guided` lets atheris (libFuzzer) choose the inputs by the code they reach; without it they are random mutations.
+`--minutes` gives each target so long, however many inputs that are; the corpus stays in $GTDIAG_CORPUS.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def _limits() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def fuzz_guided(name: str, inputs: int, seed: int) -> NoReturn:
+def fuzz_guided(name: str, inputs: int, minutes: float, seed: int) -> NoReturn:
     """The same with atheris, in this process, which it ends: libFuzzer exits by itself, 77 for a crash."""
     import atheris  # type: ignore[import-not-found, unused-ignore]
 
@@ -118,7 +119,8 @@ def fuzz_guided(name: str, inputs: int, seed: int) -> NoReturn:
         (corpus / f"seed-{number}").write_bytes(data[:4096])
     folder = FOUND / name
     folder.mkdir(parents=True, exist_ok=True)
-    arguments = [sys.argv[0], str(corpus), f"-atheris_runs={inputs}", f"-seed={seed + 1}", "-max_len=4096"]
+    limit = f"-max_total_time={minutes * 60:.0f}" if minutes else f"-atheris_runs={inputs}"
+    arguments = [sys.argv[0], str(corpus), limit, f"-seed={seed + 1}", "-max_len=4096"]
     arguments += [
         f"-timeout={LONGEST_S:g}",
         "-rss_limit_mb=2048",
@@ -137,11 +139,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--target", action="append", metavar="NAME", help="this one only (again for more)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--guided", action="store_true", help="let atheris choose the inputs (pip install atheris)")
+    parser.add_argument("--minutes", type=float, default=0, help="with --guided: for each target, instead of --inputs")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--list", action="store_true", help="list the targets")
     given = parser.parse_args(arguments)
     if given.alone and given.guided:
-        fuzz_guided(given.target[0], given.inputs, given.seed)  # nothing of gtdiag may be imported before
+        fuzz_guided(
+            given.target[0], given.inputs, given.minutes, given.seed
+        )  # nothing of gtdiag may be imported before
     from tests.faults.fuzz_targets import TARGETS
 
     names = given.target or [*TARGETS]
@@ -162,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command += [
             "--inputs",
             str(given.inputs * TARGETS[name].share // shares),
-            *(["--guided"] if given.guided else []),
+            *(["--guided", "--minutes", str(given.minutes)] if given.guided else []),
         ]
         failed += subprocess.run(command, check=False).returncode != 0
     return min(failed, 1)
