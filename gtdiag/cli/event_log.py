@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from datetime import datetime
 from typing import TextIO
 
 from gtdiag.cli.terminal import is_ascii_only
-from gtdiag.model.events import Event
+from gtdiag.model.events import SAMPLES, Event
 from gtdiag.model.incident_notice import IncidentNotice
 from gtdiag.model.report import Report
+from gtdiag.renderers import phrases
 from gtdiag.renderers.escaping import escape_text
 from gtdiag.renderers.event_lines import render_blocked_line, render_event_line, render_incident_line
 
@@ -27,13 +29,14 @@ class EventLog:
         self._ascii = ascii_only
         self._redact = redact
         self._said: set[tuple[int, int, str | None]] = set()
-        self._latest_time = "--:--:--"
+        self._latest_at: datetime | None = None
         self._latest_words: dict[int, str] = {}
 
     def show_event(self, event: Event) -> None:
         """Write the event's line, if it has one."""
-        if event.at is not None:
-            self._latest_time = event.at.strftime("%H:%M:%S")
+        self._latest_at = event.at or self._latest_at
+        if isinstance(event, SAMPLES):
+            return  # nearly all of them
         line = render_event_line(event, ascii=self._ascii, redact=self._redact)
         if line is None:
             return
@@ -55,7 +58,8 @@ class EventLog:
             key = (worker.pid, worker.ordinal, blocked.call or blocked.library_call)
             if key not in self._said:
                 self._said.add(key)
-                self._write_line(render_blocked_line(worker, self._latest_time, ascii=self._ascii, redact=self._redact))
+                at = phrases.say_time(self._latest_at, unknown="--:--:--")
+                self._write_line(render_blocked_line(worker, at, ascii=self._ascii, redact=self._redact))
 
     def _forget_the_gone(self, report: Report) -> None:
         if len(self._said) <= REMEMBERED and len(self._latest_words) <= REMEMBERED:
@@ -72,6 +76,8 @@ class EventLog:
 
 class PlainLines:
     """One line for each notable event, on standard error."""
+
+    continuous = False
 
     def __init__(self, stream: TextIO, *, redact: bool) -> None:
         self._stream = stream

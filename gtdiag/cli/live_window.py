@@ -49,6 +49,8 @@ class LiveWindow:
     `stdin_is_log`: no keys from there. `rules`: those that the remedies come from; None: gtdiag's own.
     """
 
+    continuous = True
+
     def __init__(
         self,
         stream: TextIO,

@@ -23,8 +23,14 @@ from gtdiag.cli.watch_exports import ExportPlan, WatchExports, open_exports
 from gtdiag.cli.watch_views import JsonLines, WatchView
 from gtdiag.collectors.live import LiveCollector
 from gtdiag.errors import ExitCode, GtdiagError, RecordingError
-from gtdiag.model.events import CollectionGap, Event, ObservationEnded, ObservationStarted
-from gtdiag.model.report import Report
+from gtdiag.model.events import (
+    SAMPLES,
+    CollectionGap,
+    Event,
+    ObservationEnded,
+    ObservationStarted,
+)
+from gtdiag.model.report import Phase, Report
 from gtdiag.recording.writer import RecordingWriter
 from gtdiag.renderers.redaction import redact_text
 from gtdiag.renderers.report_strings import map_strings
@@ -32,6 +38,9 @@ from gtdiag.rules.rule_set import RuleSet
 
 REPORT_EVERY_S = 0.5
 """The view and --until-incident look at the analysis twice a second at most."""
+
+QUIET_REPORT_EVERY_S = 5.0
+"""While all is well and no screen shows it: nothing but another sample is no reason to draw conclusions again."""
 
 FIRST_REPORT_EVERY_S = 0.02
 BEGINNING_S = 1.0
@@ -204,6 +213,7 @@ class WatchSession:
         self._news = IncidentNews()
         self._stopping = False
         self._next_report_s = 0.0
+        self._next_quiet_report_s = 0.0
         self._began_s = time.monotonic()
 
     def run(self) -> Observation:
@@ -241,7 +251,7 @@ class WatchSession:
         with self._heeding_readers():
             self._view.show_event(event)
         now_s = time.monotonic()
-        if now_s < self._next_report_s:
+        if now_s < (self._next_quiet_report_s if isinstance(event, SAMPLES) else self._next_report_s):
             return
         report = self._analysis.report()
         with self._heeding_readers():
@@ -255,7 +265,10 @@ class WatchSession:
         looked = any(worker.heartbeat_age_s is not None for worker in report.workers)
         beginning = not looked and now_s - self._began_s < BEGINNING_S
         shortest_s = FIRST_REPORT_EVERY_S if beginning else REPORT_EVERY_S
-        self._next_report_s = now_s + max(shortest_s, PAUSE_PER_REPORT * took_s)
+        pause_s = max(shortest_s, PAUSE_PER_REPORT * took_s)
+        self._next_report_s = self._next_quiet_report_s = now_s + pause_s
+        if not beginning and wanted is None and not self._view.continuous and _all_is_well(report):
+            self._next_quiet_report_s = now_s + max(pause_s, QUIET_REPORT_EVERY_S)
 
     def _take_last(self, event: ObservationEnded) -> None:
         """The last event: what it brings to light is told before it, so that it is the last line, too."""
@@ -299,6 +312,12 @@ class WatchSession:
             yield
         except BrokenPipeError:
             self._stop("interrupted")
+
+
+def _all_is_well(report: Report) -> bool:
+    return not report.incidents and all(
+        worker.blocked is None and worker.phase is not Phase.STARTUP for worker in report.workers
+    )
 
 
 @contextmanager

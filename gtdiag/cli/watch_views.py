@@ -21,6 +21,10 @@ from gtdiag.renderers.report_strings import map_strings
 class WatchView(Protocol):
     """Shown each event as it happens, and the report as it stands, now and then."""
 
+    @property
+    def continuous(self) -> bool:
+        """Whether it draws the report as it stands even where nothing has happened."""
+
     def open(self, on_quit: Callable[[], None]) -> None:
         """Begin to show. `on_quit`: what to call, from any thread, when the reader wants the watch to end."""
 
@@ -46,6 +50,8 @@ class JsonLines:
     A reader that is slow or stops does not hold up the watch: what it does not take is left out, and a `CollectionGap`
     in the lines themselves says how many. Raises BrokenPipeError when nobody reads them any more.
     """
+
+    continuous = False
 
     def __init__(self, stream: TextIO, *, redact: bool) -> None:
         self._stream = stream

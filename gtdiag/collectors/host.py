@@ -49,8 +49,10 @@ class Host(Protocol):
     def heartbeat(self, worker: WorkerProcess, version_major: int | None) -> Heartbeat | None:
         """A worker's heartbeat; None where it cannot be read now."""
 
-    def process(self, pid: int, worker: WorkerId | None, master_pid: int, *, with_wchan: bool) -> ProcessSample | None:
-        """Memory and CPU."""
+    def process(
+        self, pid: int, worker: WorkerId | None, master_pid: int, *, with_wchan: bool, brief: bool = False
+    ) -> ProcessSample | None:
+        """Memory and CPU; `brief`: as cheaply as a process deserves that nobody worries about."""
 
     def master(self, pid: int) -> MasterFacts:
         """Version and settings."""
@@ -129,9 +131,21 @@ class ThisHost:
         except PermissionError:
             return None
 
-    def process(self, pid: int, worker: WorkerId | None, master_pid: int, *, with_wchan: bool) -> ProcessSample | None:
-        """Two files of /proc, three with wchan."""
-        return sample_process(self._sampler, self._clock, pid, worker, master_pid, with_wchan=with_wchan)
+    def process(
+        self, pid: int, worker: WorkerId | None, master_pid: int, *, with_wchan: bool, brief: bool = False
+    ) -> ProcessSample | None:
+        """Three files of /proc, four with wchan; mostly none when brief, since `workers` has read the one."""
+        finder = self._finders.get(master_pid)
+        return sample_process(
+            self._sampler,
+            self._clock,
+            pid,
+            worker,
+            master_pid,
+            with_wchan=with_wchan,
+            stat=finder.take_stat(pid) if finder is not None else None,
+            brief=brief,
+        )
 
     def master(self, pid: int) -> MasterFacts:
         """See read_master."""

@@ -25,7 +25,7 @@ from gtdiag.collectors.master import MasterFacts, master_events
 from gtdiag.collectors.own_replica import OwnReplica, read_host_name
 from gtdiag.collectors.permissions import say_rerun
 from gtdiag.collectors.processes import WorkerProcess
-from gtdiag.collectors.sampling import thresholds_for
+from gtdiag.collectors.sampling import is_beating, thresholds_for
 from gtdiag.collectors.startup_glimpses import TICK_BUDGET_S
 from gtdiag.collectors.watched import Hang, WatchedMaster, WatchedWorker
 from gtdiag.errors import NoSuchProcessError
@@ -343,8 +343,9 @@ class LiveCollector:
                 yield self._ready(master, worker, at, heartbeat.age_s)
             worker.ready_said = worker.ready_said or heartbeat.ever
             worker.ever = heartbeat.ever
-        suspicious = worker.hang.looked_at_s is not None and self._looks.view(worker, now_s).ever is not None
-        sample = self._host.process(identity.pid, identity, master.pid, with_wchan=suspicious)
+        suspicious = worker.hang.looked_at_s is not None and worker.ever is not None
+        brief = not suspicious and is_beating(worker.heartbeat_age_s, worker.ever, master.thresholds)
+        sample = self._host.process(identity.pid, identity, master.pid, with_wchan=suspicious, brief=brief)
         if sample is not None:
             yield sample
 

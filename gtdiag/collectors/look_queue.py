@@ -8,7 +8,7 @@ from concurrent.futures import wait as wait_for
 
 from gtdiag.collectors.clock import Clock
 from gtdiag.collectors.host import Host
-from gtdiag.collectors.sampling import LookBudget, LookReason, WorkerView, reason_to_look, thresholds_for
+from gtdiag.collectors.sampling import LookBudget, LookReason, WorkerView, is_beating, reason_to_look, thresholds_for
 from gtdiag.collectors.watched import Hang, WatchedMaster, WatchedWorker
 from gtdiag.model.events import Event, WorkerProgressed
 from gtdiag.model.identity import WorkerId
@@ -48,6 +48,11 @@ class LookQueue:
         targets: list[tuple[int, WorkerId | None, int, Hang]] = []
         for master in self._masters.values():
             for worker in master.workers.values():
+                age_s = worker.heartbeat_age_s
+                if age_s is not None and is_beating(
+                    age_s + now_s - worker.heartbeat_at_s, worker.ever, master.thresholds
+                ):
+                    continue  # nearly all of them, five times a second
                 view = self.view(worker, now_s)
                 reason = reason_to_look(view, master.thresholds)
                 if reason is not None and self._is_still_due(master, worker, reason, now_s):

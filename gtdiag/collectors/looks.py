@@ -15,7 +15,7 @@ from gtdiag.collectors.requests import requests_in_flight
 from gtdiag.collectors.shared_sockets import find_shared
 from gtdiag.collectors.stacks import StackReader, StackReadError
 from gtdiag.collectors.suspended import SuspendedReader
-from gtdiag.gunicorn.proc_files import read_clock_offset_s, read_stat
+from gtdiag.gunicorn.proc_files import ProcessStat, read_clock_offset_s, read_stat
 from gtdiag.model.events import (
     CollectionGap,
     Event,
@@ -320,10 +320,12 @@ def sample_process(
     master_pid: int,
     *,
     with_wchan: bool = False,
+    stat: ProcessStat | None = None,
+    brief: bool = False,
 ) -> ProcessSample | None:
-    """Read memory and CPU of a process into an event; None when it is gone or a zombie."""
+    """Read memory and CPU of a process into an event; None when it is gone or a zombie. See ProcessSampler.read."""
     try:
-        reading = sampler.read(pid)
+        reading = sampler.read(pid, stat, brief=brief)
     except (ProcessLookupError, PermissionError):
         return None
     if reading is None:

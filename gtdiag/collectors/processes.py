@@ -10,16 +10,22 @@ from gtdiag.collectors.clock import Clock
 from gtdiag.gunicorn.command_line import parse_gunicorn_call
 from gtdiag.gunicorn.heartbeat_files import HeartbeatFile, newest_file, read_heartbeat_files
 from gtdiag.gunicorn.masters import find_successors, read_arguments_or_nothing
-from gtdiag.gunicorn.proc_files import read_children, read_stat
+from gtdiag.gunicorn.proc_files import ProcessStat, read_children, read_stat
 from gtdiag.model.identity import WorkerId
 
 PEAK = re.compile(rb"^VmHWM:\s*(\d+) kB", re.MULTILINE)
 PROPORTIONAL = re.compile(rb"^Pss:\s*(\d+) kB", re.MULTILINE)
 UNIQUE = re.compile(rb"^Private_(?:Clean|Dirty|Hugetlb):\s*(\d+) kB", re.MULTILINE)
-ROLLUP_EVERY_S = 15.0
+ROLLUP_FIRST_PAUSE_S = 15.0
+ROLLUP_EVERY_S = 60.0
+"""Soon a second time, for the growth in a short watch; then rarely, at twice the pause each time up to this one."""
 ROLLUP_PAUSE_FACTOR = 1000.0
 """Reading smaps_rollup holds the process's memory map for the time it takes (about 1 ms for 100 MB): at most a
 thousandth of the time."""
+BRIEFLY_FOR_S = 5.0
+BRIEF_SHARE = 0.01
+"""A process that nobody worries about gets one file read instead of three, for so long, as long as its memory stays
+within this share of what it was."""
 RESIDENT = re.compile(rb"^VmRSS:\s*(\d+) kB", re.MULTILINE)
 
 
@@ -59,12 +65,14 @@ class WorkerFinder:
     def __init__(self, master_pid: int) -> None:
         self.master_pid = master_pid
         self.denied = False
+        self._stats: dict[int, ProcessStat] = {}
         self._known: dict[int, WorkerProcess] = {}
         self._strangers: dict[int, float] = {}
 
     def find(self) -> list[WorkerProcess]:
         """List the workers as they are now. Raises ProcessLookupError when the master is gone."""
         children = read_children(self.master_pid)
+        self._stats.clear()
         for pid in list(self._known):
             # The kernel may leave a living child out of the list, so ask for it by name.
             if not self._still_lives(self._known[pid]):
@@ -135,9 +143,21 @@ class WorkerFinder:
             id=WorkerId(pid=pid, started_at_s=started_at_s), master_pid=self.master_pid, heartbeat_file=file
         )
 
-    @staticmethod
-    def _still_lives(worker: WorkerProcess) -> bool:
-        return is_alive(worker.id.pid, worker.id.started_at_s)
+    def _still_lives(self, worker: WorkerProcess) -> bool:
+        try:
+            stat = read_stat(worker.id.pid)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        if not is_same(stat, worker.id.started_at_s):
+            return False
+        self._stats[worker.id.pid] = stat
+        return True
+
+    def take_stat(self, pid: int) -> ProcessStat | None:
+        """What `find` has just read of a worker; once, since it grows old."""
+        return self._stats.pop(pid, None)
 
 
 class ProcessSampler:
@@ -147,30 +167,36 @@ class ProcessSampler:
         self._clock = clock
         self._before: dict[tuple[int, float], tuple[float, float]] = {}
         self._rollup_due_s: dict[tuple[int, float], float] = {}
+        self._rollup_pause_s: dict[tuple[int, float], float] = {}
+        self._sizes: dict[tuple[int, float], _Sizes] = {}
 
-    def read(self, pid: int) -> ProcessReading | None:
-        """Look at one process; None for a zombie. Raises ProcessLookupError when it is gone."""
-        stat = read_stat(pid)
-        try:
-            with open(f"/proc/{pid}/status", "rb", buffering=0) as file:  # noqa: PTH123
-                status = file.read()
-        except FileNotFoundError:
-            raise ProcessLookupError(pid) from None
-        resident, peak = RESIDENT.search(status), PEAK.search(status)
-        if resident is None:
-            return None
+    def read(self, pid: int, stat: ProcessStat | None = None, *, brief: bool = False) -> ProcessReading | None:
+        """Look at one process; None for a zombie. Raises ProcessLookupError when it is gone.
+
+        `stat`: where it has just been read. `brief`: the sizes of memory may be some seconds old if they have hardly
+        changed, and the main thread's times may be left out.
+        """
+        stat = stat or read_stat(pid)
         now_s = self._clock.monotonic()
         key = (pid, stat.started_at_s)
+        sizes = self._sizes.get(key)
+        if brief and sizes is not None and sizes.still_hold(stat, now_s):
+            ran_s = waited_s = pss_bytes = uss_bytes = None
+        else:
+            sizes = _read_sizes(pid, stat, now_s)
+            if sizes is None:
+                return None
+            self._sizes[key] = sizes
+            ran_s, waited_s = read_schedule(pid)
+            pss_bytes, uss_bytes = self._read_rollup(pid, key, now_s)
         before = self._before.get(key)
         self._before[key] = (now_s, stat.cpu_s)
         cpu_percent = None
         if before is not None and now_s > before[0]:
             cpu_percent = round(max(0.0, stat.cpu_s - before[1]) / (now_s - before[0]) * 100, 1)
-        ran_s, waited_s = read_schedule(pid)
-        pss_bytes, uss_bytes = self._read_rollup(pid, key, now_s)
         return ProcessReading(
-            rss_bytes=int(resident[1]) * 1024,
-            peak_rss_bytes=int(peak[1]) * 1024 if peak else None,
+            rss_bytes=sizes.rss_bytes,
+            peak_rss_bytes=sizes.peak_rss_bytes,
             cpu_percent=cpu_percent,
             state=stat.state,
             threads=stat.threads,
@@ -187,7 +213,9 @@ class ProcessSampler:
             return None, None
         sizes = read_rollup(pid)
         cost_s = self._clock.monotonic() - now_s
-        self._rollup_due_s[key] = now_s + max(ROLLUP_EVERY_S, cost_s * ROLLUP_PAUSE_FACTOR)
+        pause_s = self._rollup_pause_s.get(key, ROLLUP_FIRST_PAUSE_S)
+        self._rollup_pause_s[key] = min(ROLLUP_EVERY_S, 2 * pause_s)
+        self._rollup_due_s[key] = now_s + max(pause_s, cost_s * ROLLUP_PAUSE_FACTOR)
         return sizes
 
     def forget(self, pid: int) -> None:
@@ -195,6 +223,39 @@ class ProcessSampler:
         for key in [key for key in self._before if key[0] == pid]:
             del self._before[key]
             self._rollup_due_s.pop(key, None)
+            self._rollup_pause_s.pop(key, None)
+            self._sizes.pop(key, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """What /proc/PID/status said of a process's memory at one time, and what `stat` said of it then."""
+
+    rss_bytes: int
+    peak_rss_bytes: int | None
+    resident_pages: int
+    read_at_s: float
+
+    def still_hold(self, stat: ProcessStat, now_s: float) -> bool:
+        change = abs(stat.resident_pages - self.resident_pages)
+        return now_s - self.read_at_s < BRIEFLY_FOR_S and change <= BRIEF_SHARE * self.resident_pages
+
+
+def _read_sizes(pid: int, stat: ProcessStat, now_s: float) -> _Sizes | None:
+    try:
+        with open(f"/proc/{pid}/status", "rb", buffering=0) as file:  # noqa: PTH123
+            status = file.read()
+    except FileNotFoundError:
+        raise ProcessLookupError(pid) from None
+    resident, peak = RESIDENT.search(status), PEAK.search(status)
+    if resident is None:
+        return None
+    return _Sizes(
+        rss_bytes=int(resident[1]) * 1024,
+        peak_rss_bytes=int(peak[1]) * 1024 if peak else None,
+        resident_pages=stat.resident_pages,
+        read_at_s=now_s,
+    )
 
 
 def read_schedule(pid: int) -> tuple[float | None, float | None]:
@@ -234,6 +295,9 @@ def is_alive(pid: int, started_at_s: float | None = None) -> bool:
         return False
     except PermissionError:
         return True
-    if stat.state in ("Z", "X"):
-        return False
-    return started_at_s is None or stat.started_at_s == started_at_s
+    return is_same(stat, started_at_s)
+
+
+def is_same(stat: ProcessStat, started_at_s: float | None) -> bool:
+    """Whether this is of a process that began then (None: whenever), and is no zombie."""
+    return stat.state not in ("Z", "X") and started_at_s in (None, stat.started_at_s)

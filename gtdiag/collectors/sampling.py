@@ -47,9 +47,9 @@ SHORTEST_PAUSE_S = 0.3
 STARTUP_SHARE_OF_TIMEOUT = 0.2
 """The first look at a start-up comes no later than at this share of the time-out."""
 
-BUDGET_SHARE = 0.3
+BUDGET_SHARE = 0.18
 """Share of one core for looks, by their duration (on a loaded machine less of it is CPU time): 32 stuck workers at
-20 ms each are looked at about every 2 s."""
+20 ms each are looked at about every 3 s."""
 
 BURST_LOOKS = 8.0
 """Looks that may be made at once after a quiet time."""
@@ -109,6 +109,16 @@ def thresholds_for(timeout_s: float | None, worker_class: str | None) -> Thresho
         startup_after_s=min(STARTUP_LOOK_AFTER_S, limit_s * STARTUP_SHARE_OF_TIMEOUT),
         first_pause_s=max(SHORTEST_PAUSE_S, min(FIRST_PAUSE_S, limit_s * FIRST_PAUSE_SHARE)),
         longest_pause_s=max(SHORTEST_PAUSE_S, min(LONGEST_PAUSE_S, limit_s * LONGEST_PAUSE_SHARE)),
+    )
+
+
+def is_beating(age_s: float | None, ever: bool | None, thresholds: Thresholds) -> bool:
+    """Whether a worker is one that nobody worries about: not with a time-out so short that every second counts."""
+    return (
+        bool(ever)
+        and age_s is not None
+        and age_s < min((thresholds.stale_after_s, *thresholds.last_chances_s))
+        and thresholds.stale_after_s >= STALE_AFTER_S
     )
 
 

@@ -11,13 +11,17 @@ CLOCK_TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 @dataclass(frozen=True, slots=True)
 class ProcessStat:
-    """What proc(5) `stat` says: state letter, parent, CPU seconds used, start in seconds since boot, threads."""
+    """What proc(5) `stat` says: state letter, parent, CPU seconds used, start in seconds since boot, threads.
+
+    `resident_pages`: about; the kernel does not add up its counters of each CPU for it (proc_pid_stat(5)).
+    """
 
     state: str
     parent_pid: int
     cpu_s: float
     threads: int
     started_at_s: float
+    resident_pages: int
 
 
 def read_stat(pid: int) -> ProcessStat:
@@ -34,6 +38,7 @@ def parse_stat(raw: bytes) -> ProcessStat:
         cpu_s=(int(fields[11]) + int(fields[12])) / CLOCK_TICKS_PER_S,
         threads=int(fields[17]),
         started_at_s=int(fields[19]) / CLOCK_TICKS_PER_S,
+        resident_pages=int(fields[21]),
     )
 
 

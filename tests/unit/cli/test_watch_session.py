@@ -73,6 +73,8 @@ class Script:
 
 
 class Silent:
+    continuous = False
+
     def open(self, on_quit: Callable[[], None]) -> None:
         pass
 

@@ -138,7 +138,9 @@ class ScriptedHost:
             return Heartbeat(now_s - found.started_at_s, False)
         return Heartbeat(now_s - found.beat_at_s, True)
 
-    def process(self, pid: int, worker: WorkerId | None, master_pid: int, *, with_wchan: bool) -> ProcessSample | None:
+    def process(
+        self, pid: int, worker: WorkerId | None, master_pid: int, *, with_wchan: bool, brief: bool = False
+    ) -> ProcessSample | None:
         return ProcessSample(
             origin=Origin("process"), at=self.clock.now(), worker=worker, master_pid=master_pid, rss_bytes=1
         )
