@@ -149,16 +149,28 @@ def mute_server() -> Iterator[int]:
 def environment(version: str) -> Path:
     """A virtual environment with this gunicorn; made once."""
     folder = CACHE / f"gunicorn-{version}-py{sys.version_info[0]}.{sys.version_info[1]}"
-    complete = folder / "complete"
-    if complete.exists():
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    base = getattr(sys, "_base_executable", None) or sys.executable
-    quietly([base, "-m", "venv", "--without-pip", os.fspath(folder)])
-    pip = [sys.executable, "-m", "pip", "--python", os.fspath(folder / "bin" / "python")]
-    quietly([*pip, "--disable-pip-version-check", "install", "--quiet", f"gunicorn=={version}", *REQUIREMENTS])
-    complete.touch()
+    with only_one_builds(folder):
+        complete = folder / "complete"
+        if complete.exists():
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+        base = getattr(sys, "_base_executable", None) or sys.executable
+        quietly([base, "-m", "venv", "--without-pip", os.fspath(folder)])
+        pip = [sys.executable, "-m", "pip", "--python", os.fspath(folder / "bin" / "python")]
+        quietly([*pip, "--disable-pip-version-check", "install", "--quiet", f"gunicorn=={version}", *REQUIREMENTS])
+        complete.touch()
     return folder
+
+
+@contextlib.contextmanager
+def only_one_builds(folder: Path) -> Iterator[None]:
+    """A second demo waits for the first one's installation; it would else replace modules that run already."""
+    import fcntl  # not on Windows, where main() says so in a line
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def quietly(command: list[str]) -> None:
