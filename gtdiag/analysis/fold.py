@@ -347,6 +347,10 @@ class Fold:
 
     def _on_workers_counted(self, event: events.WorkersCounted) -> None:
         self.population.note_counted(event)
+        for traceback in event.tracebacks:
+            self.population.forgotten.note_call(
+                self._looks.read_traceback(traceback.frames, no_uri_read=False), traceback.workers
+            )
 
     def _unexplained_boot(self, event: events.Event) -> WorkerLife | None:
         """A loading error without a pid belongs to a worker that is starting and of which nothing else is known."""

@@ -60,6 +60,9 @@ _FRONT_ENDS_OF_GREENLETS_TOO = ("gevent.pool",)
 _GREENLET_SERVERS = ("gevent.pywsgi", "geventwebsocket.handler", "eventlet.wsgi")
 """What calls the application in the worker classes that bring a server of their own (gunicorn's gevent_pywsgi)."""
 
+_MOST_TRACEBACKS = 1_024
+"""Different ones whose conclusion is remembered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -124,6 +127,8 @@ class LookReader:
 
     def __init__(self, ownership: CodeOwnership, catalog: Catalog | None = None) -> None:
         self._ownership = ownership
+        self._tracebacks: dict[tuple[tuple[OwnedFrame, ...], bool], Look | None] = {}
+        """A server that is in trouble logs the same traceback again and again."""
         self._catalog = catalog or read_catalog()
 
     def read_look(self, evidence: LookEvidence) -> Look | None:
@@ -151,6 +156,14 @@ class LookReader:
     def read_traceback(self, frames: Sequence[Frame], no_uri_read: bool) -> Look | None:
         """The call that an interrupted worker's own traceback shows."""
         owned = self._ownership.own_frames(frames)
+        known = (owned, no_uri_read)
+        if known not in self._tracebacks:
+            if len(self._tracebacks) >= _MOST_TRACEBACKS:
+                self._tracebacks.clear()
+            self._tracebacks[known] = self._read_interrupted(owned, no_uri_read)
+        return self._tracebacks[known]
+
+    def _read_interrupted(self, owned: tuple[OwnedFrame, ...], no_uri_read: bool) -> Look | None:
         look = self._conclude(
             owned, LookEvidence(), how=How.LOG_TRACEBACK, active=False, in_event_loop=False, sure=Confidence.HIGH
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gtdiag.analysis.lives import MasterLife, WorkerLife
+from gtdiag.analysis.look import Look
 from gtdiag.analysis.master_index import MasterIndex
 from gtdiag.model.events import Event, WorkersCounted
 from gtdiag.rules.thresholds import threshold
@@ -16,6 +17,7 @@ _MOST_LIVES = 20_000
 _MOST_TROUBLED_LIVES = 10_000
 """Of workers that timed out, were killed or failed to boot, some 10 kB each; how it began and the latest are kept."""
 _FIRST_TROUBLED_LIVES = 2_000
+_MOST_CALLS = 1_000
 _LATEST_LIVES = 1_000
 """Kept in any case: a line about them may still come."""
 
@@ -28,6 +30,17 @@ class Forgotten:
     timed_out: int = 0
     first_at: datetime | None = None
     last_at: datetime | None = None
+    calls: dict[str, int] = field(default_factory=dict)
+    """What tracebacks in the log show that they were blocked in, and how many of them."""
+
+    def note_call(self, look: Look | None, workers: int = 1) -> None:
+        """So many were blocked in this."""
+        name = None if look is None else look.call or look.library_call
+        if look is None or name is None:
+            return
+        where = f"{name} ({look.file}:{look.line})" if look.file else name
+        if where in self.calls or len(self.calls) < _MOST_CALLS:
+            self.calls[where] = self.calls.get(where, 0) + workers
 
 
 class Population:
@@ -268,6 +281,7 @@ class Population:
         told = self.forgotten
         told.lives += 1
         told.timed_out += life.timed_out
+        told.note_call(life.traceback_look)
         told.first_at = told.first_at or life.booted_at or life.first_seen_at
         told.last_at = life.last_seen_at or told.last_at
 

@@ -28,6 +28,9 @@ from gtdiag.model.report import (
     WorkerEnd,
 )
 
+_MOST_CALLS = 3
+"""Of workers that are not in the report; more is for a report of that part."""
+
 
 def draw_report(fold: Fold) -> Report:
     """The report of everything folded until now."""
@@ -260,10 +263,13 @@ def _forgotten(fold: Fold) -> Iterator[Gap]:
     if told.first_at is not None and told.last_at is not None:
         when = f" between {told.first_at:%Y-%m-%d %H:%M} and {told.last_at:%Y-%m-%d %H:%M}"
     part = "gtdiag redact RECORDING -o PART" if fold.observation.kind == "live" else "gtdiag analyze LOG"
+    calls = sorted(told.calls.items(), key=lambda item: (-item[1], item[0]))[:_MOST_CALLS]
+    blocked = ", ".join(f"{times:,} in {call}" for call, times in calls)
     yield Gap(
         "workers",
         f"{told.lives:,} more workers that ended{when}, {told.timed_out:,} of them timed out, are in no figure of this "
-        "report: of so many it holds the first and the latest",
+        "report: of so many it holds the first and the latest"
+        + (f". As far as their tracebacks tell, they were blocked most often: {blocked}" if blocked else ""),
         f"look at a part: {part} --since TIME --until TIME",
     )
 

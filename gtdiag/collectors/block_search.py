@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from gtdiag.collectors.literal_search import search_in_one_pass, search_lines_for, search_one_by_one
+from gtdiag.collectors.literal_search import LineSearch, search_in_one_pass, search_lines_for, search_one_by_one
 from gtdiag.parsing.relevance import COARSE_LITERALS, JOURNAL_LITERALS, JOURNAL_MARK
 
 if TYPE_CHECKING:
-    from gtdiag.collectors.crowded_log import CountedPart
+    from gtdiag.collectors.crowd_count import CountedPart
 
 SEARCHED_ALONE = 16
 """Blocks (of 1 MB) before other processes are started: one takes 0.1 s to start, as long as searching these."""
@@ -35,6 +36,17 @@ class SearchedBlock(NamedTuple):
 BlockSearch = Callable[[Iterable[bytes]], Iterator[SearchedBlock]]
 
 
+@dataclass(frozen=True, slots=True)
+class _WhenAsked:
+    """The places, searched for when somebody asks: of a block that is only counted nobody does."""
+
+    search: LineSearch
+    block: bytes
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.search(self.block))
+
+
 def search_here(blocks: Iterable[bytes]) -> Iterator[SearchedBlock]:
     """Search block by block, in this process."""
     remaining = iter(blocks)
@@ -43,7 +55,7 @@ def search_here(blocks: Iterable[bytes]) -> Iterator[SearchedBlock]:
         return
     search = search_lines_for(_literals_for(first))
     for block in itertools.chain((first,), remaining):
-        yield SearchedBlock(block, search(block))
+        yield SearchedBlock(block, _WhenAsked(search, block))
 
 
 def search_with(jobs: int) -> BlockSearch:

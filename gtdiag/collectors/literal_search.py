@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 LineSearch = Callable[[bytes], list[int]]
 """Where the lines begin that hold a literal, in order, each once."""
 
+PlaceSearch = Callable[[bytes], Iterable[tuple[int, int, int]]]
+"""Which literal, and where it begins and ends, in the order of the block; of overlapping ones the first."""
+
 
 def search_lines_for(literals: tuple[bytes, ...]) -> LineSearch:
     """The fastest search for these literals that is installed. No literal may hold a newline."""
@@ -45,6 +48,35 @@ def search_one_by_one(literals: tuple[bytes, ...]) -> LineSearch:
                 end = block.find(b"\n", at)
                 at = block.find(literal, end) if end >= 0 else -1
         return sorted(starts)
+
+    return search
+
+
+def search_places_of(literals: tuple[bytes, ...]) -> PlaceSearch:
+    """The fastest search for every place of these literals. None may begin with another one, nor hold a newline."""
+    try:
+        from ahocorasick_rs import BytesAhoCorasick, MatchKind
+    except ImportError:
+        return search_places_one_by_one(literals)
+    search: PlaceSearch = BytesAhoCorasick(literals, matchkind=MatchKind.LeftmostFirst).find_matches_as_indexes
+    return search
+
+
+def search_places_one_by_one(literals: tuple[bytes, ...]) -> PlaceSearch:
+    """The same with the standard library alone."""
+
+    def search(block: bytes) -> list[tuple[int, int, int]]:
+        places = []
+        for number, literal in enumerate(literals):
+            at = block.find(literal)
+            while at >= 0:
+                places.append((at, number))
+                at = block.find(literal, at + len(literal))
+        found: list[tuple[int, int, int]] = []
+        for at, number in sorted(places):
+            if not found or at >= found[-1][2]:
+                found.append((number, at, at + len(literals[number])))
+        return found
 
     return search
 

@@ -69,7 +69,8 @@ def scan_blocks(blocks: Iterable[bytes], parser: LogParser, search: BlockSearch 
     for block, starts, thinned, counted in search(blocks):
         if counted is not None:
             scanner.forget()
-            yield from parser.skip(counted.workers, counted.timed_out, counted.first_at, counted.last_at)
+            tracebacks = counted.most_frequent_tracebacks()
+            yield from parser.skip(counted.workers, counted.timed_out, counted.first_at, counted.last_at, tracebacks)
         yield from scanner.scan(block, starts, thinned=thinned)
 
 

@@ -218,17 +218,26 @@ class WorkerBootFailed(Event):
     frames: tuple[Frame, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class CountedTraceback:
+    """A traceback of interrupted workers, as in `TracebackLogged`, and how many of them logged it."""
+
+    workers: int
+    frames: tuple[Frame, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkersCounted(Event):
     """A part of a log that was not read line by line, as it tells of more troubled workers than a report can hold.
 
     `workers`: how many timed out, were killed or failed in it; `timed_out`: how many of them timed out. `at`: the time
-    of the last such line, `first_at`: of the first.
+    of the last such line, `first_at`: of the first. `tracebacks`: the most frequent ones, the most frequent first.
     """
 
     workers: int
     timed_out: int
     first_at: datetime | None = None
+    tracebacks: tuple[CountedTraceback, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from gtdiag.model.events import (
+    CountedTraceback,
     Event,
     KernelOomKilled,
     MasterHalted,
@@ -137,12 +138,26 @@ class LogParser:
         self._tracebacks.flush()
         return self._sink.drain()
 
-    def skip(self, workers: int, timed_out: int, first_at: datetime | None, last_at: datetime | None) -> list[Event]:
+    def skip(
+        self,
+        workers: int,
+        timed_out: int,
+        first_at: datetime | None,
+        last_at: datetime | None,
+        tracebacks: tuple[CountedTraceback, ...] = (),
+    ) -> list[Event]:
         """Lines were left out that tell of so many troubled workers; what was open is closed."""
         events = self.flush()
         stamp = None if last_at is None else Stamp(last_at, 1.0)
         self._sink.emit(
-            WorkersCounted, stamp, "", self._last_line, workers=workers, timed_out=timed_out, first_at=first_at
+            WorkersCounted,
+            stamp,
+            "",
+            self._last_line,
+            workers=workers,
+            timed_out=timed_out,
+            first_at=first_at,
+            tracebacks=tracebacks,
         )
         return events + self._sink.drain()
 
