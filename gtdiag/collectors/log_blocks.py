@@ -50,7 +50,8 @@ def read_line_blocks(source: ByteSource, block_bytes: int = BLOCK_BYTES) -> Iter
             block, cutting = block[newline:], False
         end = block.rfind(b"\n") + 1
         if end:
-            yield carry + block[:end]
+            # One copy of the block, not two.
+            yield b"".join((carry, memoryview(block)[:end]))
             carry = block[end:]
         else:
             carry += block
