@@ -34,6 +34,13 @@ LAST_CHANCE_BEFORE_S = 1.0
 """One look at 90 % of the time-out and one a second before it: gunicorn checks each second, and a look takes
 some 20 ms, or a few hundred in the queue behind 31 others."""
 
+CALM_EVERY = 5
+"""A worker that nobody worries about is sampled at each fifth interval: when its heartbeat can first be stale is known
+without, and its memory is looked over at each."""
+
+CALM_AGAIN_AFTER_S = 30.0
+"""A worker that was looked at is sampled in full until it has been beating for so long."""
+
 FIRST_PAUSE_S = 1.0
 PAUSE_GROWTH = 1.5
 LONGEST_PAUSE_S = 5.0
@@ -112,14 +119,19 @@ def thresholds_for(timeout_s: float | None, worker_class: str | None) -> Thresho
     )
 
 
+def safe_for_s(age_s: float | None, ever: bool | None, thresholds: Thresholds) -> float:
+    """For how long nobody has to worry about a worker, even if it never beats again: until then no look is due.
+
+    0 for one that has not beaten yet, and with a time-out so short that every second counts.
+    """
+    if not ever or age_s is None or thresholds.stale_after_s < STALE_AFTER_S:
+        return 0.0
+    return max(0.0, min((thresholds.stale_after_s, *thresholds.last_chances_s)) - age_s)
+
+
 def is_beating(age_s: float | None, ever: bool | None, thresholds: Thresholds) -> bool:
-    """Whether a worker is one that nobody worries about: not with a time-out so short that every second counts."""
-    return (
-        bool(ever)
-        and age_s is not None
-        and age_s < min((thresholds.stale_after_s, *thresholds.last_chances_s))
-        and thresholds.stale_after_s >= STALE_AFTER_S
-    )
+    """Whether a worker is one that nobody worries about."""
+    return safe_for_s(age_s, ever, thresholds) > 0
 
 
 def reason_to_look(view: WorkerView, thresholds: Thresholds) -> LookReason | None:
