@@ -26,7 +26,7 @@ from gtdiag.collectors.master import MasterFacts, master_events
 from gtdiag.collectors.own_replica import OwnReplica, read_host_name
 from gtdiag.collectors.permissions import say_rerun
 from gtdiag.collectors.processes import WorkerProcess
-from gtdiag.collectors.sampling import CALM_EVERY, thresholds_for
+from gtdiag.collectors.sampling import thresholds_for
 from gtdiag.collectors.startup_glimpses import TICK_BUDGET_S
 from gtdiag.collectors.watched import Hang, WatchedMaster, WatchedWorker
 from gtdiag.errors import NoSuchProcessError
@@ -74,8 +74,8 @@ class LiveCollector:
     `interval_s`: between two samples of a worker. `for_s`: end after so many seconds.
     `health_url`: ask this URL each second and yield the answers.
     `redact`: do not even read the values in the queries of requests.
-    `sparing`: workers that nobody worries about are sampled at each CALM_EVERY intervals only; their end is noticed at
-    each, and a hang just as soon.
+    `sparing`: workers that nobody worries about are sampled more rarely (sampling.py); their end is noticed at each
+    interval all the same, and a hang just as soon.
     Raises, when created, NoSuchProcessError, NotGunicornError, AccessError or LogReadError.
     """
 
@@ -279,26 +279,36 @@ class LiveCollector:
             for event in self._machine.cgroup(master):
                 yield from self._once(event) if isinstance(event, CollectionGap) else (event,)
             workers = list(master.workers.values())
-            if self._interval % CALM_EVERY == 0 or not (workers and all(worker.calm for worker in workers)):
+            every = max(1, int(master.thresholds.calm_pause_s / self._interval_s))
+            if self._interval % every == 0 or not (workers and all(worker.calm for worker in workers)):
                 yield from self._machine.cpu(master)
             sample = self._host.process(master.pid, None, master.pid, with_wchan=not workers, brief=bool(workers))
             if sample is not None:
                 yield sample
             for worker in workers:
-                if self._is_due(worker):
+                if (
+                    not worker.calm
+                    or (self._interval + worker.number) % every == 0
+                    or self._host.has_moved(worker.process)
+                    or not self._is_safe(master, worker, self._interval_s)
+                ):
                     yield from self._sample_worker(master, worker)
 
-    def _is_due(self, worker: WatchedWorker) -> bool:
-        if not worker.calm or self._interval % CALM_EVERY == worker.slot:
-            return True
-        return self._host.has_moved(worker.process)
+    def _is_safe(self, master: WatchedMaster, worker: WatchedWorker, seconds: float) -> bool:
+        """Whether a calm worker's heartbeat is young for so long, by a glance where the last one does not tell."""
+        now_s = self._clock.monotonic()
+        if worker.safe_until_s <= now_s + seconds:
+            heartbeat = self._host.heartbeat(worker.process, master.version_major)
+            if heartbeat is None:
+                return False
+            worker.take_heartbeat(heartbeat, now_s, master.thresholds)
+        return worker.safe_until_s > now_s
 
     def _sample_the_no_longer_calm(self) -> Iterator[Event]:
-        """Those whose heartbeat is stale now if they have not beaten since: the look that follows is read beside it."""
-        now_s = self._clock.monotonic()
+        """Those whose heartbeat has just become stale: the look that follows is read beside its age."""
         for master in self._masters.values():
             for worker in master.workers.values():
-                if worker.calm and worker.safe_until_s <= now_s:
+                if worker.calm and not self._is_safe(master, worker, 0.0):
                     yield from self._sample_worker(master, worker)
 
     def _sample_the_calm(self) -> Iterator[Event]:
@@ -355,8 +365,9 @@ class LiveCollector:
         age_s = (self._clock.now() - booted_at).total_seconds()
         self._worker_pids.add(process.id.pid)
         born_here = not master.first_seen or age_s <= BORN_HERE_S
-        slot = len(master.workers) % CALM_EVERY
-        master.workers[process.id] = WatchedWorker(process=process, watched_from_start=born_here, slot=slot)
+        master.workers[process.id] = WatchedWorker(
+            process=process, watched_from_start=born_here, number=len(master.workers)
+        )
         master.settings_stale = True
         return WorkerBooted(
             origin=Origin("process"),

@@ -34,9 +34,10 @@ LAST_CHANCE_BEFORE_S = 1.0
 """One look at 90 % of the time-out and one a second before it: gunicorn checks each second, and a look takes
 some 20 ms, or a few hundred in the queue behind 31 others."""
 
-CALM_EVERY = 5
-"""A worker that nobody worries about is sampled at each fifth interval: when its heartbeat can first be stale is known
-without, and its memory is looked over at each."""
+CALM_SHARE_OF_TIMEOUT = 0.25
+LONGEST_CALM_PAUSE_S = 10.0
+"""A worker that nobody worries about is sampled so rarely: when its heartbeat can first be stale is known without, and
+its memory is looked over at each interval. Should it time out for want of CPU, samples cover three quarters of that."""
 
 CALM_AGAIN_AFTER_S = 30.0
 """A worker that was looked at is sampled in full until it has been beating for so long."""
@@ -100,6 +101,7 @@ class Thresholds:
     startup_after_s: float = STARTUP_LOOK_AFTER_S
     first_pause_s: float = FIRST_PAUSE_S
     longest_pause_s: float = LONGEST_PAUSE_S
+    calm_pause_s: float = LONGEST_CALM_PAUSE_S
 
 
 def thresholds_for(timeout_s: float | None, worker_class: str | None) -> Thresholds:
@@ -116,6 +118,7 @@ def thresholds_for(timeout_s: float | None, worker_class: str | None) -> Thresho
         startup_after_s=min(STARTUP_LOOK_AFTER_S, limit_s * STARTUP_SHARE_OF_TIMEOUT),
         first_pause_s=max(SHORTEST_PAUSE_S, min(FIRST_PAUSE_S, limit_s * FIRST_PAUSE_SHARE)),
         longest_pause_s=max(SHORTEST_PAUSE_S, min(LONGEST_PAUSE_S, limit_s * LONGEST_PAUSE_SHARE)),
+        calm_pause_s=min(LONGEST_CALM_PAUSE_S, limit_s * CALM_SHARE_OF_TIMEOUT),
     )
 
 

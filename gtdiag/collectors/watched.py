@@ -42,8 +42,8 @@ class WatchedWorker:
     """Before that no look can be due, whether it beats again or not."""
     calm: bool = False
     """Whether it is sampled more rarely than others."""
-    slot: int = 0
-    """At which of the intervals: so that not all of them are sampled at once."""
+    number: int = 0
+    """So that not all of them are sampled at the same interval."""
     ever: bool | None = None
     hang: Hang = field(default_factory=Hang)
     glimpses: GlimpseSchedule = field(default_factory=GlimpseSchedule)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -59,24 +60,31 @@ def seconds_of(kind: type[Event], events: list[Event], pid: int) -> list[int]:
     ]
 
 
-def test_each_is_sampled_at_every_fifth_interval_and_they_take_turns() -> None:
-    events = Scene(*map(busy, range(1, 11))).watch(for_s=60)
+def test_each_is_sampled_at_every_seventh_interval_and_they_take_turns() -> None:
+    events = Scene(*map(busy, range(1, 15))).watch(for_s=60)
     in_each_second = Counter(
         second
-        for pid in range(1, 11)
+        for pid in range(1, 15)
         for second in seconds_of(HeartbeatSample, events, pid)
         if 0 < second < 60  # all of them at first, and at last
     )
-    assert set(in_each_second.values()) == {2}, "ten workers, five intervals"
-    for pid in range(1, 11):
+    assert set(in_each_second.values()) == {2}, "fourteen workers, a quarter of 30 s"
+    for pid in range(1, 15):
         assert set(seconds_of(ProcessSample, events, pid)) == set(seconds_of(HeartbeatSample, events, pid))
 
 
-def test_one_that_beats_each_half_time_out_is_sampled_when_its_beat_is_due_too() -> None:
+def test_one_that_beats_each_half_time_out_is_as_calm() -> None:
     scene = Scene(idle(1))
     events = scene.watch(for_s=60)
     assert scene.host.looks == []
-    assert 13 <= len(seconds_of(HeartbeatSample, events, 1)) <= 20
+    assert 9 <= len(seconds_of(HeartbeatSample, events, 1)) <= 11
+
+
+@pytest.mark.parametrize(("timeout_s", "pause_s"), [(4, 1), (8, 2), (12, 3), (30, 7), (60, 10), (600, 10), (0, 10)])
+def test_the_rhythm_is_a_quarter_of_the_time_out(timeout_s: float, pause_s: int) -> None:
+    events = Scene(busy(1), timeout_s=timeout_s).watch(for_s=80)
+    seconds = seconds_of(HeartbeatSample, events, 1)[1:-1]
+    assert {later - earlier for earlier, later in itertools.pairwise(seconds)} == {pause_s}
 
 
 def test_what_the_report_says_of_them_is_as_of_the_end() -> None:
