@@ -147,8 +147,9 @@ class LiveCollector:
         began_s = self._clock.monotonic()
         self._ends_s = float("inf") if self._for_s is None else began_s + self._for_s
         if self._sparing:
-            self._called = socket.socketpair()
-            self._called[1].setblocking(False)
+            with contextlib.suppress(OSError):  # no descriptor left: then `stop` is noticed a little later
+                self._called = socket.socketpair()
+                self._called[1].setblocking(False)
         try:
             yield from self._begin()
             if self._health is not None:
