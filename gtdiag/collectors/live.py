@@ -63,6 +63,9 @@ LAST_LOOKS_S = 2.0
 LAST_LOOK_AT_DEAD_S = 0.1
 """How long the news of a worker's end waits for a look at it, so that the two come in order."""
 
+MOST_PIDS_OF_CONTAINERS = 4_096
+"""Remembered for the lines of a container's log: workers come and go for as long as the watch lasts."""
+
 BORN_HERE_S = 2.0
 """A worker first seen this soon after its start is watched from its start, so its first heartbeat is the first."""
 
@@ -113,7 +116,6 @@ class LiveCollector:
         self._log: LiveLog | None = None
         self._log_file: str | None = None
         self._outer_pids: dict[int, int] = {}
-        self._worker_pids: set[int] = set()
         self._stop_reason: str | None = None
         self._called: tuple[socket.socket, socket.socket] | None = None
         """Where `stop` wakes a watch that waits."""
@@ -332,7 +334,7 @@ class LiveCollector:
         fresh = [process for identity, process in found.items() if identity not in master.workers]
         if fresh and self._log is not None:
             # Now: the log may first name a worker when it has been killed, and its pids went with it.
-            self._outer_pids.update(self._host.inner_pids(master.pid))
+            self._read_inner_pids(master.pid)
         for process in fresh:
             yield self._admit(master, process)
         if self._host.heartbeats_denied(master.pid):
@@ -364,7 +366,6 @@ class LiveCollector:
         started_at_s = process.id.started_at_s or 0.0
         booted_at = self._host.wall_time_of(started_at_s)
         age_s = (self._clock.now() - booted_at).total_seconds()
-        self._worker_pids.add(process.id.pid)
         born_here = not master.first_seen or age_s <= BORN_HERE_S
         master.workers[process.id] = WatchedWorker(
             process=process, watched_from_start=born_here, number=len(master.workers)
@@ -582,7 +583,7 @@ class LiveCollector:
         if inner is not None and (inner not in self._outer_pids or isinstance(event, WorkerBooted)):
             # A new worker's first line mostly comes before the next sample.
             for master_pid in self._masters:
-                self._outer_pids.update(self._host.inner_pids(master_pid))
+                self._read_inner_pids(master_pid)
         if not self._outer_pids:
             return event
         worker, master_pid_or_none = event.worker, event.master_pid
@@ -591,6 +592,12 @@ class LiveCollector:
         if master_pid_or_none is not None:
             master_pid_or_none = self._outer_pids.get(master_pid_or_none, master_pid_or_none)
         return dataclasses.replace(event, worker=worker, master_pid=master_pid_or_none)
+
+    def _read_inner_pids(self, master_pid: int) -> None:
+        self._outer_pids.update(self._host.inner_pids(master_pid))
+        # Those of the dead are kept for what the log still says of them. Whoever lives is read again when it is named.
+        while len(self._outer_pids) > MOST_PIDS_OF_CONTAINERS:
+            del self._outer_pids[next(iter(self._outer_pids))]
 
     def _boots(self) -> dict[int, datetime]:
         return {
