@@ -21,6 +21,15 @@ def identity_of(pid: int) -> WorkerId:
     return WorkerId(pid, started_at_s=read_stat(pid).started_at_s)
 
 
+def waiting_child() -> subprocess.Popen[bytes]:
+    """A process that has come to its own code: in the moment of an exec it has no pages."""
+    code = "print(flush=True); input()"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+    return child
+
+
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
@@ -40,7 +49,7 @@ def test_the_pages_are_those_of_stat() -> None:
 
 def test_a_zombie_and_a_process_that_is_gone_are_gone() -> None:
     footprints = Footprints()
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    child = waiting_child()
     identity = identity_of(child.pid)
     assert footprints.read_pages(identity)
     assert child.stdin is not None
@@ -82,7 +91,7 @@ def test_only_so_many_are_held_open_and_all_are_let_go() -> None:
 def test_a_finder_asks_those_that_are_calm_whether_they_live(most_open: int) -> None:
     footprints = Footprints(most_open)
     finder = WorkerFinder(os.getpid(), footprints)
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    child = waiting_child()
     worker = WorkerProcess(identity_of(child.pid), os.getpid(), None)
     finder._known[child.pid] = worker
     assert finder.find({worker.id}) == [worker]
