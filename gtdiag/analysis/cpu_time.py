@@ -59,6 +59,14 @@ class CpuHistory:
         if len(self._points) > _MOST_POINTS:
             del self._points[: _MOST_POINTS // 2 : 2]
 
+    def forget_before(self, moment: datetime) -> None:
+        """Nobody will ask for what was earlier."""
+        for index, point in enumerate(self._points):
+            if point[0] >= moment:
+                del self._points[:index]
+                return
+        self._points.clear()
+
     def between(self, begin: datetime, end: datetime) -> ThreadCpu | None:
         """What the thread got from `begin` to `end`; None where fewer than two samples lie there."""
         inside = [point for point in self._points if begin <= point[0] <= end]

@@ -425,6 +425,8 @@ class Fold:
         self._finish_look(life)
         if event.ever and event.at is not None and self._has_beaten_again(life, event):
             life.looks_in_heartbeat = life.disk_sleeps = 0
+            # What it is asked for begins at the last heartbeat; that is reckoned to some milliseconds.
+            life.cpu.forget_before(event.at - timedelta(seconds=event.age_s + 1))
             if life.timed_out and not _within(life.timed_out_at, event.at, "abort_grace_s"):
                 life.recovered_at = life.recovered_at or event.at
             elif life.ready_at is not None and not life.timed_out:

@@ -20,16 +20,20 @@ class IncidentNews:
 
     def __init__(self) -> None:
         self._told: dict[_Key, tuple[_Known, int]] = {}
+        self.waiting = False
+        """Whether an incident of the last report is not told yet, until more is known of it."""
 
     def read(self, report: Report, *, final: bool = False) -> tuple[IncidentNotice, ...]:
         """Return what is new in a report. `final`: no later one follows, so nothing waits for more evidence."""
         now = report.period.end
         told: dict[_Key, tuple[_Known, int]] = {}
         news = []
+        self.waiting = False
         for incident in report.incidents:
             key, known = _key_of(incident), _known_of(incident)
             earlier = self._told.get(key)
             if earlier is None and not final and not _has_settled(incident, now):
+                self.waiting = True
                 continue
             said, revision = earlier or ((), 0)
             if said != known and revision < MAX_REVISIONS:

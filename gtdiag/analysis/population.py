@@ -21,6 +21,20 @@ _MOST_CALLS = 1_000
 _LATEST_LIVES = 1_000
 """Kept in any case: a line about them may still come."""
 
+_MOST_LIVE, _MOST_TROUBLED_LIVE, _FIRST_TROUBLED_LIVE, _LATEST_LIVE = 400, 1_000, 200, 200
+"""The same of a watch. It draws a report of all of them again and again, some 0.1 ms for each, and may last for months;
+its log's lines come within seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """How many lives are kept: in all, with trouble, with trouble from the beginning, and of the latest."""
+
+    most: int
+    troubled: int
+    first_troubled: int
+    latest: int
+
 
 @dataclass(slots=True)
 class Forgotten:
@@ -59,7 +73,12 @@ class Population:
         """By their master: the lives that may not have ended; some of them have ended since, or changed hands."""
         self.forgotten = Forgotten()
         """Of workers with trouble; those without are not missed."""
-        self._worth_forgetting = min(_MOST_LIVES, _MOST_TROUBLED_LIVES)
+        self._worth_forgetting = 0
+
+    def _bounds(self) -> _Bounds:
+        if self.live:
+            return _Bounds(_MOST_LIVE, _MOST_TROUBLED_LIVE, _FIRST_TROUBLED_LIVE, _LATEST_LIVE)
+        return _Bounds(_MOST_LIVES, _MOST_TROUBLED_LIVES, _FIRST_TROUBLED_LIVES, _LATEST_LIVES)
 
     def stream_of(self, event: Event) -> str:
         """The replica an event belongs to."""
@@ -191,10 +210,11 @@ class Population:
         current.pop(life.pid, None)  # so that the order of the dictionary stays the order of the boots
         current[life.pid] = life
         self.workers.append(life)
-        if len(self.workers) > self._worth_forgetting:
-            self._forget()
+        bounds = self._bounds()
+        if len(self.workers) > max(self._worth_forgetting, min(bounds.most, bounds.troubled)):
+            self._forget(bounds)
             # A look at all of them is worth it only when there are many new ones since the last.
-            self._worth_forgetting = max(len(self.workers) + _LATEST_LIVES, len(self.workers) * 5 // 4)
+            self._worth_forgetting = max(len(self.workers) + bounds.latest, len(self.workers) * 5 // 4)
         return life
 
     def _mark_seen(self, life: WorkerLife, event: Event) -> None:
@@ -246,20 +266,20 @@ class Population:
             return False
         return not life.ended and (event.first_at - life.timed_out_at).total_seconds() <= threshold("log_join_s")
 
-    def _forget(self) -> None:
+    def _forget(self, bounds: _Bounds) -> None:
         """Drop what is too much: lives that ended without trouble, then those with trouble of neither end of the story.
 
         The latest are kept in any case.
         """
-        latest = len(self.workers) - _LATEST_LIVES
+        latest = len(self.workers) - bounds.latest
         older = self.workers[:latest]
         # A log may not tell how a worker ended; with so many after it, it has. Live, the kernel tells.
         troubled = [life for life in older if _is_worth_keeping(life) and (life.ended or not life.seen_live)]
-        too_many = len(troubled) + _LATEST_LIVES - _MOST_TROUBLED_LIVES
-        dropped = troubled[_FIRST_TROUBLED_LIVES : _FIRST_TROUBLED_LIVES + too_many] if too_many > 0 else []
+        too_many = len(troubled) + bounds.latest - bounds.troubled
+        dropped = troubled[bounds.first_troubled : bounds.first_troubled + too_many] if too_many > 0 else []
         for life in dropped:
             self._count_forgotten(life)
-        if len(self.workers) > _MOST_LIVES:
+        if len(self.workers) > bounds.most:
             dropped += [life for life in older if not _is_worth_keeping(life)]
         if not dropped:
             return
@@ -287,6 +307,8 @@ class Population:
 
 
 def _is_worth_keeping(life: WorkerLife) -> bool:
-    left_by_itself = (life.exiting or life.recycled) if life.death is None else life.death.code == 0
+    left_by_itself = life.exiting or life.recycled
+    if life.death is not None and (life.death.signal is not None or life.death.code is not None):
+        left_by_itself = life.death.signal is None and life.death.code == 0
     troubled = life.timed_out or life.overdue_at or life.boot_failure or life.graceful_timeout or life.tally.looks
     return bool(not life.ended or not left_by_itself or troubled)

@@ -49,6 +49,11 @@ class WatchExports:
         self._said: set[str] = set()
         self._closed = False
 
+    @property
+    def any(self) -> bool:
+        """Whether anybody is handed anything."""
+        return bool(self._exporters)
+
     def add(self, event: Event) -> None:
         """Take an event."""
         if self._exporters:

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Protocol
 
 from gtdiag.analysis import Analysis, IncidentNews
+from gtdiag.analysis.quiet import is_quiet, is_routine
 from gtdiag.cli.event_log import PlainLines
 from gtdiag.cli.observation import Observation, conclude
 from gtdiag.cli.output_file import check_file
@@ -23,14 +24,8 @@ from gtdiag.cli.watch_exports import ExportPlan, WatchExports, open_exports
 from gtdiag.cli.watch_views import JsonLines, WatchView
 from gtdiag.collectors.live import LiveCollector
 from gtdiag.errors import ExitCode, GtdiagError, RecordingError
-from gtdiag.model.events import (
-    SAMPLES,
-    CollectionGap,
-    Event,
-    ObservationEnded,
-    ObservationStarted,
-)
-from gtdiag.model.report import Phase, Report
+from gtdiag.model.events import CollectionGap, Event, ObservationEnded, ObservationStarted
+from gtdiag.model.report import Report
 from gtdiag.recording.writer import RecordingWriter
 from gtdiag.renderers.redaction import redact_text
 from gtdiag.renderers.report_strings import map_strings
@@ -39,8 +34,12 @@ from gtdiag.rules.rule_set import RuleSet
 REPORT_EVERY_S = 0.5
 """The view and --until-incident look at the analysis twice a second at most."""
 
-QUIET_REPORT_EVERY_S = 5.0
-"""While all is well and no screen shows it: nothing but another sample is no reason to draw conclusions again."""
+QUIET_REPORT_EVERY_S = 30.0
+"""While all is well and no screen shows it: nothing but another sample is no reason to draw conclusions again. Whatever
+else happens is one, at once."""
+
+QUIET_EXPORT_EVERY_S = 5.0
+"""And for those who collect figures."""
 
 FIRST_REPORT_EVERY_S = 0.02
 BEGINNING_S = 1.0
@@ -84,6 +83,7 @@ def run_watch(plan: WatchPlan, options: ReportOptions) -> ExitCode:
         for_s=plan.for_s,
         redact=options.redact,
         health_url=plan.health,
+        sparing=not (plan.live and can_show_screens(sys.stdout)),
     )
     exports = open_exports(plan.exports or ExportPlan())
     recorder = open_recording(plan.record, redact=options.redact) if plan.record is not None else None
@@ -251,7 +251,7 @@ class WatchSession:
         with self._heeding_readers():
             self._view.show_event(event)
         now_s = time.monotonic()
-        if now_s < (self._next_quiet_report_s if isinstance(event, SAMPLES) else self._next_report_s):
+        if now_s < (self._next_quiet_report_s if is_routine(event) else self._next_report_s):
             return
         report = self._analysis.report()
         with self._heeding_readers():
@@ -267,8 +267,9 @@ class WatchSession:
         shortest_s = FIRST_REPORT_EVERY_S if beginning else REPORT_EVERY_S
         pause_s = max(shortest_s, PAUSE_PER_REPORT * took_s)
         self._next_report_s = self._next_quiet_report_s = now_s + pause_s
-        if not beginning and wanted is None and not self._view.continuous and _all_is_well(report):
-            self._next_quiet_report_s = now_s + max(pause_s, QUIET_REPORT_EVERY_S)
+        if not beginning and not self._view.continuous and is_quiet(report) and not self._news.waiting:
+            quiet_s = QUIET_EXPORT_EVERY_S if self._exports.any else QUIET_REPORT_EVERY_S
+            self._next_quiet_report_s = now_s + max(pause_s, quiet_s)
 
     def _take_last(self, event: ObservationEnded) -> None:
         """The last event: what it brings to light is told before it, so that it is the last line, too."""
@@ -312,12 +313,6 @@ class WatchSession:
             yield
         except BrokenPipeError:
             self._stop("interrupted")
-
-
-def _all_is_well(report: Report) -> bool:
-    return not report.incidents and all(
-        worker.blocked is None and worker.phase is not Phase.STARTUP for worker in report.workers
-    )
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import time
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Protocol
 
@@ -19,6 +21,9 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
 
+    def wait(self, seconds: float, descriptors: Sequence[int]) -> None:
+        """Let time pass, but only until one of these can be read."""
+
 
 class SystemClock:
     """The machine's own clocks."""
@@ -34,6 +39,13 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Sleep; a signal handler that only sets a flag does not cut it short."""
         time.sleep(seconds)
+
+    def wait(self, seconds: float, descriptors: Sequence[int]) -> None:
+        """One poll(2): it takes descriptors of any number, as select(2) does not."""
+        poll = select.poll()
+        for descriptor in descriptors:
+            poll.register(descriptor, select.POLLIN)
+        poll.poll(max(0.0, seconds) * 1000)
 
 
 def read_seconds_since_boot() -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Container
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from gtdiag.collectors.cgroup import CgroupMemory, CgroupPlace, find_cgroup, read_cgroup
 from gtdiag.collectors.clock import Clock, read_seconds_since_boot
 from gtdiag.collectors.cpu_shortage import CpuShortage, read_cpu_shortage
+from gtdiag.collectors.footprints import Footprints
 from gtdiag.collectors.heartbeats import read_heartbeat
 from gtdiag.collectors.kernel_log import KernelLog
 from gtdiag.collectors.looks import Looker, LookPart, sample_process
@@ -34,8 +36,11 @@ class Host(Protocol):
     def is_alive(self, pid: int, started_at_s: float) -> bool:
         """Whether that very process still runs."""
 
-    def workers(self, master_pid: int) -> list[WorkerProcess]:
-        """The workers of a master as they are now."""
+    def workers(self, master_pid: int, calm: Container[WorkerId] = ()) -> list[WorkerProcess]:
+        """The workers of a master as they are now; of the calm ones only whether they live is of interest."""
+
+    def has_moved(self, worker: WorkerProcess) -> bool:
+        """Whether its memory has changed since its last sample, as `workers` has just seen; False where unknown."""
 
     def strangers(self, master_pid: int) -> frozenset[int]:
         """The master's other children."""
@@ -89,6 +94,7 @@ class ThisHost:
         self._clock = clock
         self._looker = looker or Looker(clock, redact=redact)
         self._sampler = ProcessSampler(clock)
+        self._footprints = Footprints()
         self._finders: dict[int, WorkerFinder] = {}
         self._cgroups: dict[int, CgroupPlace | None] = {}
         self._cpu_cgroups: dict[int, CgroupPlace | None] = {}
@@ -106,9 +112,14 @@ class ThisHost:
         """Not gone, not a zombie, not another process of the same pid."""
         return is_alive(pid, started_at_s)
 
-    def workers(self, master_pid: int) -> list[WorkerProcess]:
+    def workers(self, master_pid: int, calm: Container[WorkerId] = ()) -> list[WorkerProcess]:
         """See WorkerFinder."""
-        return self._finder(master_pid).find()
+        return self._finder(master_pid).find(calm)
+
+    def has_moved(self, worker: WorkerProcess) -> bool:
+        """By the resident pages."""
+        pages = self._finder(worker.master_pid).resident_pages(worker.id.pid)
+        return pages is not None and self._sampler.has_moved(worker.id, pages)
 
     def strangers(self, master_pid: int) -> frozenset[int]:
         """Children that are no workers."""
@@ -198,16 +209,18 @@ class ThisHost:
         """Drop open files and remembered CPU times."""
         self._looker.forget(worker)
         self._sampler.forget(worker.pid)
+        self._footprints.forget(worker)
 
     def close(self) -> None:
         """Close every open file."""
         if self._kernel_log is not None:
             self._kernel_log.close()
+        self._footprints.close()
         self._looker.close()
 
     def _finder(self, master_pid: int) -> WorkerFinder:
         if master_pid not in self._finders:
-            self._finders[master_pid] = WorkerFinder(master_pid)
+            self._finders[master_pid] = WorkerFinder(master_pid, self._footprints)
         return self._finders[master_pid]
 
 

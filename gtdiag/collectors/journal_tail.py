@@ -61,6 +61,10 @@ class JournalTail:
         self._listen()
         return lines
 
+    def news(self) -> int | None:
+        """What can be read when there is an entry."""
+        return self._pipe.news()
+
     def close(self) -> list[TailLine]:
         """End journalctl; its last line is whole."""
         self._process.terminate()

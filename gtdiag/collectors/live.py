@@ -6,6 +6,7 @@ The watch only reads: it never signals, stops or writes to what it watches.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import socket
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from gtdiag.collectors.master import MasterFacts, master_events
 from gtdiag.collectors.own_replica import OwnReplica, read_host_name
 from gtdiag.collectors.permissions import say_rerun
 from gtdiag.collectors.processes import WorkerProcess
-from gtdiag.collectors.sampling import is_beating, thresholds_for
+from gtdiag.collectors.sampling import thresholds_for
 from gtdiag.collectors.startup_glimpses import TICK_BUDGET_S
 from gtdiag.collectors.watched import Hang, WatchedMaster, WatchedWorker
 from gtdiag.errors import NoSuchProcessError
@@ -62,6 +63,9 @@ LAST_LOOKS_S = 2.0
 LAST_LOOK_AT_DEAD_S = 0.1
 """How long the news of a worker's end waits for a look at it, so that the two come in order."""
 
+MOST_PIDS_OF_CONTAINERS = 4_096
+"""Remembered for the lines of a container's log: workers come and go for as long as the watch lasts."""
+
 BORN_HERE_S = 2.0
 """A worker first seen this soon after its start is watched from its start, so its first heartbeat is the first."""
 
@@ -73,6 +77,8 @@ class LiveCollector:
     `interval_s`: between two samples of a worker. `for_s`: end after so many seconds.
     `health_url`: ask this URL each second and yield the answers.
     `redact`: do not even read the values in the queries of requests.
+    `sparing`: workers that nobody worries about are sampled more rarely (sampling.py); their end is noticed at each
+    interval all the same, and a hang just as soon.
     Raises, when created, NoSuchProcessError, NotGunicornError, AccessError or LogReadError.
     """
 
@@ -90,6 +96,7 @@ class LiveCollector:
         redact: bool = True,
         parser_factory: Callable[[str], LineParser] | None = None,
         health_url: str | None = None,
+        sparing: bool = False,
     ) -> None:
         self._clock: Clock = clock or SystemClock()
         self.master_pid = find_master_of(pid) if host is None else pid
@@ -98,6 +105,10 @@ class LiveCollector:
         check_log(log)
         self._interval_s = interval_s
         self._for_s = for_s
+        self._ends_s = float("inf")
+        self._sparing = sparing
+        self._interval = 0
+        """The number of the interval."""
         self._pool = pool
         self._stdin_descriptor = stdin_descriptor
         self._parser_factory = parser_factory or _ParserWhenNeeded
@@ -105,8 +116,9 @@ class LiveCollector:
         self._log: LiveLog | None = None
         self._log_file: str | None = None
         self._outer_pids: dict[int, int] = {}
-        self._worker_pids: set[int] = set()
         self._stop_reason: str | None = None
+        self._called: tuple[socket.socket, socket.socket] | None = None
+        """Where `stop` wakes a watch that waits."""
         self._said: set[tuple[str, int]] = set()
         try:
             started_at_s = self._host.started_at_s(self.master_pid)
@@ -120,6 +132,9 @@ class LiveCollector:
     def stop(self, reason: str = "interrupted") -> None:
         """End the watch soon; safe to call from a signal handler or another thread."""
         self._stop_reason = reason
+        if self._called is not None:
+            with contextlib.suppress(OSError):
+                self._called[1].send(b"!")
 
     def events(self) -> Iterator[Event]:
         """Yield everything that is seen, numbered in order of arrival; the last one is ObservationEnded."""
@@ -132,6 +147,11 @@ class LiveCollector:
         own_pool = self._pool is None
         pool = self._pool or ThreadPoolExecutor(max_workers=looking_threads(), thread_name_prefix="look")
         began_s = self._clock.monotonic()
+        self._ends_s = float("inf") if self._for_s is None else began_s + self._for_s
+        if self._sparing:
+            with contextlib.suppress(OSError):  # no descriptor left: then `stop` is noticed a little later
+                self._called = socket.socketpair()
+                self._called[1].setblocking(False)
         try:
             yield from self._begin()
             if self._health is not None:
@@ -152,20 +172,50 @@ class LiveCollector:
                     due_s = max(due_s + self._interval_s, now_s)
                 else:
                     yield from self._see_deaths()
+                yield from self._sample_the_no_longer_calm()
                 yield from self._glimpse_at_startups()
                 self._looks.start_looks(pool)
-                reason = self._reason_to_end(began_s)
+                reason = self._reason_to_end()
                 if reason is not None:
                     break
-                # Not past the next sample: a tick late each time would make the interval longer.
-                self._clock.sleep(max(0.01, min(TICK_S, self._interval_s, due_s - self._clock.monotonic())))
+                self._pause(due_s)
             yield from self._end(reason)
         finally:
+            if self._called is not None:
+                for end in self._called:
+                    end.close()
             if own_pool:
                 pool.shutdown(wait=False, cancel_futures=True)
             if self._health is not None:
                 self._health.stop()
             self._host.close()
+
+    def _pause(self, due_s: float) -> None:
+        """Until there is something to do; not past the next sample, since a tick late each time would add up."""
+        now_s = self._clock.monotonic()
+        listened = self._listened()
+        if listened is None:
+            self._clock.sleep(max(0.01, min(TICK_S, self._interval_s, due_s - now_s)))
+            return
+        safe_until_s = [worker.safe_until_s for master in self._masters.values() for worker in master.workers.values()]
+        self._clock.wait(max(0.01, min(due_s, self._ends_s, *safe_until_s) - now_s), listened)
+        too_soon_s = TICK_S - (self._clock.monotonic() - now_s)
+        if too_soon_s > 0 and self._clock.monotonic() < due_s - too_soon_s and self._stop_reason is None:
+            # A log with a line each millisecond is read as often as one that has to be polled.
+            self._clock.wait(too_soon_s, listened[:1])
+
+    def _listened(self) -> list[int] | None:
+        """While nothing has to be polled: the descriptors that tell of news, the first of them that of `stop`."""
+        if self._called is None or self._health is not None or not self._masters or self._looks.under_way():
+            return None
+        for master in self._masters.values():
+            if not master.workers or not all(worker.calm for worker in master.workers.values()):
+                return None
+        stop = self._called[0].fileno()
+        if self._log is None:
+            return [stop]
+        news = self._log.news()
+        return None if news is None else [stop, news]
 
     def _probes(self) -> list[HealthSample]:
         return self._health.poll() if self._health is not None else []
@@ -191,11 +241,13 @@ class LiveCollector:
         # The workers first: which of the old log lines matter depends on who lives.
         for watched in list(self._masters.values()):
             yield from self._update_workers(watched)
+            watched.settings_stale = False  # they have just been read
 
     def _end(self, reason: str) -> Iterator[Event]:
         wait_for([future for hang in self._looks.under_way() for future in hang.futures], timeout=LAST_LOOKS_S)
         yield from self._probes()
         yield from self._looks.finished_looks()
+        yield from self._sample_the_calm()
         if self._log is not None:
             yield from self._log.close()
         yield ObservationEnded(
@@ -206,18 +258,19 @@ class LiveCollector:
             reason=reason,
         )
 
-    def _reason_to_end(self, began_s: float) -> str | None:
+    def _reason_to_end(self) -> str | None:
         if self._stop_reason is not None:
             return self._stop_reason
         if not self._masters:
             return "master_gone"
-        if self._for_s is not None and self._clock.monotonic() - began_s >= self._for_s:
+        if self._clock.monotonic() >= self._ends_s:
             return "for"
         return None
 
     # --- samples -----------------------------------------------------------------------------------------------------
 
     def _sample(self) -> Iterator[Event]:
+        self._interval += 1
         yield from self._machine.kernel_kills()
         for master in list(self._masters.values()):
             if not self._host.is_alive(master.pid, master.started_at_s):
@@ -228,16 +281,50 @@ class LiveCollector:
             yield from self._find_successors(master)
             for event in self._machine.cgroup(master):
                 yield from self._once(event) if isinstance(event, CollectionGap) else (event,)
-            yield from self._machine.cpu(master)
-            sample = self._host.process(master.pid, None, master.pid, with_wchan=not master.workers)
+            workers = list(master.workers.values())
+            every = max(1, int(master.thresholds.calm_pause_s / self._interval_s))
+            if self._interval % every == 0 or not (workers and all(worker.calm for worker in workers)):
+                yield from self._machine.cpu(master)
+            sample = self._host.process(master.pid, None, master.pid, with_wchan=not workers, brief=bool(workers))
             if sample is not None:
                 yield sample
-            for worker in list(master.workers.values()):
-                yield from self._sample_worker(master, worker)
+            for worker in workers:
+                if (
+                    not worker.calm
+                    or (self._interval + worker.number) % every == 0
+                    or self._host.has_moved(worker.process)
+                    or not self._is_safe(master, worker, self._interval_s)
+                ):
+                    yield from self._sample_worker(master, worker)
+
+    def _is_safe(self, master: WatchedMaster, worker: WatchedWorker, seconds: float) -> bool:
+        """Whether a calm worker's heartbeat is young for so long, by a glance where the last one does not tell."""
+        now_s = self._clock.monotonic()
+        if worker.safe_until_s <= now_s + seconds:
+            heartbeat = self._host.heartbeat(worker.process, master.version_major)
+            if heartbeat is None:
+                return False
+            worker.take_heartbeat(heartbeat, now_s, master.thresholds)
+        return worker.safe_until_s > now_s
+
+    def _sample_the_no_longer_calm(self) -> Iterator[Event]:
+        """Those whose heartbeat has just become stale: the look that follows is read beside its age."""
+        for master in self._masters.values():
+            for worker in master.workers.values():
+                if worker.calm and not self._is_safe(master, worker, 0.0):
+                    yield from self._sample_worker(master, worker)
+
+    def _sample_the_calm(self) -> Iterator[Event]:
+        """At the end: what the report says of them is to be as of now."""
+        for master in self._masters.values():
+            for worker in master.workers.values():
+                if worker.calm:
+                    yield from self._sample_worker(master, worker)
 
     def _update_workers(self, master: WatchedMaster) -> Iterator[Event]:
         try:
-            found = {process.id: process for process in self._host.workers(master.pid)}
+            calm = {identity for identity, worker in master.workers.items() if worker.calm}
+            found = {process.id: process for process in self._host.workers(master.pid, calm)}
         except ProcessLookupError:
             return  # the next sample sees that the master is gone
         except PermissionError:
@@ -247,7 +334,7 @@ class LiveCollector:
         fresh = [process for identity, process in found.items() if identity not in master.workers]
         if fresh and self._log is not None:
             # Now: the log may first name a worker when it has been killed, and its pids went with it.
-            self._outer_pids.update(self._host.inner_pids(master.pid))
+            self._read_inner_pids(master.pid)
         for process in fresh:
             yield self._admit(master, process)
         if self._host.heartbeats_denied(master.pid):
@@ -259,8 +346,10 @@ class LiveCollector:
             )
         now_s = self._clock.monotonic()
         if master.workers:
+            if master.without_workers_since_s is not None:
+                master.hang.futures = []  # of a start-up that is over
+                master.hang = Hang()
             master.without_workers_since_s = None
-            master.hang = Hang()
         elif master.without_workers_since_s is None:
             master.without_workers_since_s = now_s
         master.first_seen = False
@@ -277,9 +366,10 @@ class LiveCollector:
         started_at_s = process.id.started_at_s or 0.0
         booted_at = self._host.wall_time_of(started_at_s)
         age_s = (self._clock.now() - booted_at).total_seconds()
-        self._worker_pids.add(process.id.pid)
         born_here = not master.first_seen or age_s <= BORN_HERE_S
-        master.workers[process.id] = WatchedWorker(process=process, watched_from_start=born_here)
+        master.workers[process.id] = WatchedWorker(
+            process=process, watched_from_start=born_here, number=len(master.workers)
+        )
         master.settings_stale = True
         return WorkerBooted(
             origin=Origin("process"),
@@ -294,7 +384,6 @@ class LiveCollector:
     ) -> Iterator[Event]:
         del master.workers[worker.process.id]
         yield from self._looks.finished_look(worker.hang, wait_s=LAST_LOOK_AT_DEAD_S)
-        self._looks.keep(worker.hang)
         self._host.forget(worker.process.id)
         yield WorkerExited(
             origin=Origin("process"),
@@ -329,7 +418,7 @@ class LiveCollector:
         heartbeat = self._host.heartbeat(worker.process, master.version_major)
         at, now_s = self._clock.now(), self._clock.monotonic()
         if heartbeat is not None:
-            worker.heartbeat_age_s, worker.heartbeat_at_s = heartbeat.age_s, now_s
+            worker.take_heartbeat(heartbeat, now_s, master.thresholds)
             yield HeartbeatSample(
                 origin=Origin("heartbeat"),
                 at=at,
@@ -343,8 +432,11 @@ class LiveCollector:
                 yield self._ready(master, worker, at, heartbeat.age_s)
             worker.ready_said = worker.ready_said or heartbeat.ever
             worker.ever = heartbeat.ever
-        suspicious = worker.hang.looked_at_s is not None and worker.ever is not None
-        brief = not suspicious and is_beating(worker.heartbeat_age_s, worker.ever, master.thresholds)
+        else:
+            worker.safe_until_s = now_s
+        suspicious = worker.is_suspicious(now_s)
+        brief = not suspicious and worker.safe_until_s > now_s
+        worker.calm = self._sparing and brief
         sample = self._host.process(identity.pid, identity, master.pid, with_wchan=suspicious, brief=brief)
         if sample is not None:
             yield sample
@@ -370,7 +462,11 @@ class LiveCollector:
             return master.facts
         master.facts = facts
         master.version_major = major_of(facts.version)
-        master.thresholds = thresholds_for(facts.number("timeout"), facts.text("worker_class"))
+        thresholds = thresholds_for(facts.number("timeout"), facts.text("worker_class"))
+        if thresholds != master.thresholds:
+            master.thresholds = thresholds
+            for worker in master.workers.values():
+                worker.safe_until_s = float("-inf")
         return facts
 
     def _settings_events(self, master: WatchedMaster) -> Iterator[Event]:
@@ -487,7 +583,7 @@ class LiveCollector:
         if inner is not None and (inner not in self._outer_pids or isinstance(event, WorkerBooted)):
             # A new worker's first line mostly comes before the next sample.
             for master_pid in self._masters:
-                self._outer_pids.update(self._host.inner_pids(master_pid))
+                self._read_inner_pids(master_pid)
         if not self._outer_pids:
             return event
         worker, master_pid_or_none = event.worker, event.master_pid
@@ -496,6 +592,12 @@ class LiveCollector:
         if master_pid_or_none is not None:
             master_pid_or_none = self._outer_pids.get(master_pid_or_none, master_pid_or_none)
         return dataclasses.replace(event, worker=worker, master_pid=master_pid_or_none)
+
+    def _read_inner_pids(self, master_pid: int) -> None:
+        self._outer_pids.update(self._host.inner_pids(master_pid))
+        # Those of the dead are kept for what the log still says of them. Whoever lives is read again when it is named.
+        while len(self._outer_pids) > MOST_PIDS_OF_CONTAINERS:
+            del self._outer_pids[next(iter(self._outer_pids))]
 
     def _boots(self) -> dict[int, datetime]:
         return {

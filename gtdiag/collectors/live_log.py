@@ -36,6 +36,9 @@ class Tail(Protocol):
     def poll(self) -> list[TailLine]:
         """Lines that have arrived."""
 
+    def news(self) -> int | None:
+        """A descriptor that can be read when there is something to poll; None where only a poll tells."""
+
     def close(self) -> list[TailLine]:
         """The last line, which has no end."""
 
@@ -107,6 +110,10 @@ class LiveLog:
             )
         self._said_vanished = self._tail.vanished
         return events + self._left_out()
+
+    def news(self) -> int | None:
+        """A descriptor that can be read as soon as there is something to poll; None: poll again soon."""
+        return None if self._held else self._tail.news()
 
     def close(self) -> list[Event]:
         """Give what is left at the end of the observation."""

@@ -10,7 +10,10 @@ import os
 import select
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from gtdiag.collectors.file_changes import FileChanges
 
 READ_BACK_BYTES = 256 * 1024
 """How much of the end is read at the start: some 2,500 lines, enough for the boot lines of a big server's workers."""
@@ -28,6 +31,10 @@ LAST_POLLS = 4
 MOST_BEHIND_BYTES = 64 * 1024 * 1024
 """A log that grows faster than it is read (some 20 MB a second) for so long is gone on with at its end: what happens
 now must not be heard of minutes later."""
+
+MOST_UNTOLD = 3
+"""A file on a network file system changes without a word when another host writes it. A line between the last poll and
+the beginning of the listening is as unexpected, but not so often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,7 @@ class FileTail:
 
     def __init__(self, path: Path, *, read_back_bytes: int = READ_BACK_BYTES) -> None:
         self.path = path
+        self._name = os.fspath(path)
         self.vanished = False
         self.why_vanished = ""
         self.left_out_bytes = 0
@@ -88,9 +96,34 @@ class FileTail:
         self._splitter = LineSplitter()
         self._number = 0
         self._first_poll = True
+        self._changes: FileChanges | None = None
+        self._untold = 0
+        """How often lines had come that the kernel had not told of."""
 
     def poll(self) -> list[TailLine]:
         """Give what has arrived since the poll before; at the first one, the last lines of the file, marked `old`."""
+        told = self._changes is not None and self._changes.take()
+        if self._has_nothing_new():
+            return []
+        lines = self._poll()
+        if lines and self._changes is not None and not (told or self._changes.take()):
+            self._untold += 1
+        return lines
+
+    def news(self) -> int | None:
+        """A descriptor that can be read as soon as the file has changed; None where only a poll tells.
+
+        To be asked for before each wait: it is another one, or none, when the file is.
+        """
+        if self._file is None or self.vanished or self._untold > MOST_UNTOLD:
+            return None
+        if self._changes is None:
+            from gtdiag.collectors.file_changes import FileChanges
+
+            self._changes = FileChanges()
+        return self._changes.follow(self._file.fileno())
+
+    def _poll(self) -> list[TailLine]:
         lines: list[TailLine] = []
         first, self._first_poll = self._first_poll, False
         if self._file is None:
@@ -113,7 +146,22 @@ class FileTail:
             else:
                 self._leave_out(keep_bytes=0)
         self._close()
+        if self._changes is not None:
+            self._changes.close()
         return lines + self._numbered(self._splitter.rest(), old=False)
+
+    def _has_nothing_new(self) -> bool:
+        """Whether the file of that name is the one being read, to its end: nearly always so, five times a second."""
+        if self._file is None or self._first_poll:
+            return False
+        try:
+            stat = os.stat(self._name)  # noqa: PTH116
+        except OSError:
+            return False
+        if stat.st_size != self._position or (stat.st_dev, stat.st_ino) != self._identity:
+            return False
+        self.vanished = False
+        return True
 
     def _follow(self) -> list[TailLine]:
         """See whether the name means another file by now, and go on with that one."""
@@ -195,6 +243,8 @@ class FileTail:
         self.vanished, self.why_vanished = True, why
 
     def _close(self) -> None:
+        if self._changes is not None:
+            self._changes.leave()
         if self._file is not None:
             self._file.close()
         self._file = self._identity = None
@@ -233,6 +283,10 @@ class PipeTail:
             budget -= len(data)
             texts += self._splitter.split(data)
         return self._numbered(texts)
+
+    def news(self) -> int | None:
+        """What can be read when there is something to poll; None after the end."""
+        return None if self.ended else self._descriptor
 
     def close(self) -> list[TailLine]:
         """Give a last line that has no end."""

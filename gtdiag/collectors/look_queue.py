@@ -8,7 +8,7 @@ from concurrent.futures import wait as wait_for
 
 from gtdiag.collectors.clock import Clock
 from gtdiag.collectors.host import Host
-from gtdiag.collectors.sampling import LookBudget, LookReason, WorkerView, is_beating, reason_to_look, thresholds_for
+from gtdiag.collectors.sampling import LookBudget, LookReason, WorkerView, reason_to_look, thresholds_for
 from gtdiag.collectors.watched import Hang, WatchedMaster, WatchedWorker
 from gtdiag.model.events import Event, WorkerProgressed
 from gtdiag.model.identity import WorkerId
@@ -21,13 +21,9 @@ class LookQueue:
         self._host = host
         self._clock = clock
         self._masters = masters
-        self._of_the_dead: list[Hang] = []
+        self._looked_at: list[Hang] = []
+        """Whatever a look is under way at, also of those that are no longer followed."""
         self._budget = LookBudget(clock.monotonic())
-
-    def keep(self, hang: Hang) -> None:
-        """Go on with the looks at a process that is no longer followed."""
-        if hang.futures:
-            self._of_the_dead.append(hang)
 
     def view(self, worker: WatchedWorker, now_s: float) -> WorkerView:
         """What sampling.py decides by."""
@@ -48,10 +44,7 @@ class LookQueue:
         targets: list[tuple[int, WorkerId | None, int, Hang]] = []
         for master in self._masters.values():
             for worker in master.workers.values():
-                age_s = worker.heartbeat_age_s
-                if age_s is not None and is_beating(
-                    age_s + now_s - worker.heartbeat_at_s, worker.ever, master.thresholds
-                ):
+                if now_s < worker.safe_until_s:
                     continue  # nearly all of them, five times a second
                 view = self.view(worker, now_s)
                 reason = reason_to_look(view, master.thresholds)
@@ -72,6 +65,7 @@ class LookQueue:
         for position in self._budget.grant(wanted, now_s):
             pid, identity_or_none, master_pid, hang = targets[position]
             hang.looked_at_s = now_s
+            self._looked_at.append(hang)
             hang.futures = [pool.submit(part) for part in self._host.look_parts(pid, identity_or_none, master_pid)]
 
     def look_soon_after(self, event: Event) -> None:
@@ -90,7 +84,7 @@ class LookQueue:
         heartbeat = self._host.heartbeat(worker.process, master.version_major)
         if heartbeat is None:
             return True
-        worker.heartbeat_age_s, worker.heartbeat_at_s = heartbeat.age_s, now_s
+        worker.take_heartbeat(heartbeat, now_s, master.thresholds)
         if heartbeat.ever and worker.ever is False:
             return False  # the next sample says that it is ready
         return reason_to_look(self.view(worker, now_s), master.thresholds) is not None
@@ -121,10 +115,7 @@ class LookQueue:
             hang.cost_s, hang.seen = 0.0, []
 
     def under_way(self) -> list[Hang]:
-        """Every process that a look may be under way at."""
-        self._of_the_dead = [hang for hang in self._of_the_dead if hang.futures]
-        hangs = list(self._of_the_dead)
-        for master in self._masters.values():
-            hangs.append(master.hang)
-            hangs += [worker.hang for worker in master.workers.values()]
-        return hangs
+        """Every process that a look is under way at."""
+        if self._looked_at:
+            self._looked_at = [hang for hang in self._looked_at if hang.futures]
+        return list(self._looked_at)

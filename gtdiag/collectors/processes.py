@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gtdiag.collectors.clock import Clock
 from gtdiag.gunicorn.command_line import parse_gunicorn_call
@@ -12,6 +14,9 @@ from gtdiag.gunicorn.heartbeat_files import HeartbeatFile, newest_file, read_hea
 from gtdiag.gunicorn.masters import find_successors, read_arguments_or_nothing
 from gtdiag.gunicorn.proc_files import ProcessStat, read_children, read_stat
 from gtdiag.model.identity import WorkerId
+
+if TYPE_CHECKING:
+    from gtdiag.collectors.footprints import Footprints
 
 PEAK = re.compile(rb"^VmHWM:\s*(\d+) kB", re.MULTILINE)
 PROPORTIONAL = re.compile(rb"^Pss:\s*(\d+) kB", re.MULTILINE)
@@ -22,10 +27,12 @@ ROLLUP_EVERY_S = 60.0
 ROLLUP_PAUSE_FACTOR = 1000.0
 """Reading smaps_rollup holds the process's memory map for the time it takes (about 1 ms for 100 MB): at most a
 thousandth of the time."""
-BRIEFLY_FOR_S = 5.0
+BRIEFLY_FOR_S = 15.0
 BRIEF_SHARE = 0.01
 """A process that nobody worries about gets one file read instead of three, for so long, as long as its memory stays
 within this share of what it was."""
+SCHEDULE_EVERY_S = 1.5
+"""And of such a process the main thread's times so often."""
 RESIDENT = re.compile(rb"^VmRSS:\s*(\d+) kB", re.MULTILINE)
 
 
@@ -62,20 +69,26 @@ class WorkerFinder:
     `denied` says so.
     """
 
-    def __init__(self, master_pid: int) -> None:
+    def __init__(self, master_pid: int, footprints: Footprints | None = None) -> None:
         self.master_pid = master_pid
         self.denied = False
+        self._footprints = footprints
         self._stats: dict[int, ProcessStat] = {}
+        self._pages: dict[int, int] = {}
         self._known: dict[int, WorkerProcess] = {}
         self._strangers: dict[int, float] = {}
 
-    def find(self) -> list[WorkerProcess]:
-        """List the workers as they are now. Raises ProcessLookupError when the master is gone."""
+    def find(self, calm: Container[WorkerId] = ()) -> list[WorkerProcess]:
+        """List the workers as they are now. Raises ProcessLookupError when the master is gone.
+
+        `calm`: those that are only asked whether they live, since nobody wants to know more of them now.
+        """
         children = read_children(self.master_pid)
         self._stats.clear()
-        for pid in list(self._known):
+        self._pages.clear()
+        for pid, worker in list(self._known.items()):
             # The kernel may leave a living child out of the list, so ask for it by name.
-            if not self._still_lives(self._known[pid]):
+            if not (self._still_there(worker) if worker.id in calm else self._still_lives(worker)):
                 del self._known[pid]
         self._strangers = {pid: start for pid, start in self._strangers.items() if pid in children}
         fresh = []
@@ -153,7 +166,22 @@ class WorkerFinder:
         if not is_same(stat, worker.id.started_at_s):
             return False
         self._stats[worker.id.pid] = stat
+        self._pages[worker.id.pid] = stat.resident_pages
         return True
+
+    def _still_there(self, worker: WorkerProcess) -> bool:
+        try:
+            pages = self._footprints.read_pages(worker.id) if self._footprints is not None else None
+        except ProcessLookupError:
+            return False
+        if pages is None:
+            return self._still_lives(worker)
+        self._pages[worker.id.pid] = pages
+        return True
+
+    def resident_pages(self, pid: int) -> int | None:
+        """How large a worker was at the last `find`; None where that was not read."""
+        return self._pages.get(pid)
 
     def take_stat(self, pid: int) -> ProcessStat | None:
         """What `find` has just read of a worker; once, since it grows old."""
@@ -168,6 +196,7 @@ class ProcessSampler:
         self._before: dict[tuple[int, float], tuple[float, float]] = {}
         self._rollup_due_s: dict[tuple[int, float], float] = {}
         self._rollup_pause_s: dict[tuple[int, float], float] = {}
+        self._schedule_due_s: dict[tuple[int, float], float] = {}
         self._sizes: dict[tuple[int, float], _Sizes] = {}
 
     def read(self, pid: int, stat: ProcessStat | None = None, *, brief: bool = False) -> ProcessReading | None:
@@ -180,15 +209,16 @@ class ProcessSampler:
         now_s = self._clock.monotonic()
         key = (pid, stat.started_at_s)
         sizes = self._sizes.get(key)
-        if brief and sizes is not None and sizes.still_hold(stat, now_s):
-            ran_s = waited_s = pss_bytes = uss_bytes = None
-        else:
+        ran_s = waited_s = pss_bytes = uss_bytes = None
+        if not brief or sizes is None or not sizes.still_hold(stat.resident_pages, now_s):
             sizes = _read_sizes(pid, stat, now_s)
             if sizes is None:
                 return None
             self._sizes[key] = sizes
-            ran_s, waited_s = read_schedule(pid)
             pss_bytes, uss_bytes = self._read_rollup(pid, key, now_s)
+        if not brief or now_s >= self._schedule_due_s.get(key, 0.0):
+            self._schedule_due_s[key] = now_s + SCHEDULE_EVERY_S
+            ran_s, waited_s = read_schedule(pid)
         before = self._before.get(key)
         self._before[key] = (now_s, stat.cpu_s)
         cpu_percent = None
@@ -207,6 +237,11 @@ class ProcessSampler:
             uss_bytes=uss_bytes,
         )
 
+    def has_moved(self, worker: WorkerId, pages: int) -> bool:
+        """Whether a process has grown or shrunk since its last sample by so much that it is worth another one."""
+        sizes = self._sizes.get((worker.pid, worker.started_at_s or 0.0))
+        return sizes is None or not sizes.fits(pages)
+
     def _read_rollup(self, pid: int, key: tuple[int, float], now_s: float) -> tuple[int | None, int | None]:
         """Proportional and unique size, now and then: the kernel walks every page of the process for it."""
         if now_s < self._rollup_due_s.get(key, 0.0):
@@ -224,6 +259,7 @@ class ProcessSampler:
             del self._before[key]
             self._rollup_due_s.pop(key, None)
             self._rollup_pause_s.pop(key, None)
+            self._schedule_due_s.pop(key, None)
             self._sizes.pop(key, None)
 
 
@@ -236,9 +272,11 @@ class _Sizes:
     resident_pages: int
     read_at_s: float
 
-    def still_hold(self, stat: ProcessStat, now_s: float) -> bool:
-        change = abs(stat.resident_pages - self.resident_pages)
-        return now_s - self.read_at_s < BRIEFLY_FOR_S and change <= BRIEF_SHARE * self.resident_pages
+    def still_hold(self, pages: int, now_s: float) -> bool:
+        return now_s - self.read_at_s < BRIEFLY_FOR_S and self.fits(pages)
+
+    def fits(self, pages: int) -> bool:
+        return abs(pages - self.resident_pages) <= BRIEF_SHARE * self.resident_pages
 
 
 def _read_sizes(pid: int, stat: ProcessStat, now_s: float) -> _Sizes | None:
@@ -261,7 +299,8 @@ def _read_sizes(pid: int, stat: ProcessStat, now_s: float) -> _Sizes | None:
 def read_schedule(pid: int) -> tuple[float | None, float | None]:
     """Seconds the main thread ran, and was ready to run without a CPU (/proc/PID/schedstat; if SCHED_INFO)."""
     try:
-        fields = Path(f"/proc/{pid}/schedstat").read_text().split()
+        with open(f"/proc/{pid}/schedstat", "rb", buffering=0) as file:  # noqa: PTH123
+            fields = file.read().split()
         return int(fields[0]) / 1e9, int(fields[1]) / 1e9
     except (OSError, ValueError, IndexError):
         return None, None

@@ -34,6 +34,14 @@ LAST_CHANCE_BEFORE_S = 1.0
 """One look at 90 % of the time-out and one a second before it: gunicorn checks each second, and a look takes
 some 20 ms, or a few hundred in the queue behind 31 others."""
 
+CALM_SHARE_OF_TIMEOUT = 0.25
+LONGEST_CALM_PAUSE_S = 10.0
+"""A worker that nobody worries about is sampled so rarely: when its heartbeat can first be stale is known without, and
+its memory is looked over at each interval. Should it time out for want of CPU, samples cover three quarters of that."""
+
+CALM_AGAIN_AFTER_S = 30.0
+"""A worker that was looked at is sampled in full until it has been beating for so long."""
+
 FIRST_PAUSE_S = 1.0
 PAUSE_GROWTH = 1.5
 LONGEST_PAUSE_S = 5.0
@@ -93,6 +101,7 @@ class Thresholds:
     startup_after_s: float = STARTUP_LOOK_AFTER_S
     first_pause_s: float = FIRST_PAUSE_S
     longest_pause_s: float = LONGEST_PAUSE_S
+    calm_pause_s: float = LONGEST_CALM_PAUSE_S
 
 
 def thresholds_for(timeout_s: float | None, worker_class: str | None) -> Thresholds:
@@ -109,17 +118,23 @@ def thresholds_for(timeout_s: float | None, worker_class: str | None) -> Thresho
         startup_after_s=min(STARTUP_LOOK_AFTER_S, limit_s * STARTUP_SHARE_OF_TIMEOUT),
         first_pause_s=max(SHORTEST_PAUSE_S, min(FIRST_PAUSE_S, limit_s * FIRST_PAUSE_SHARE)),
         longest_pause_s=max(SHORTEST_PAUSE_S, min(LONGEST_PAUSE_S, limit_s * LONGEST_PAUSE_SHARE)),
+        calm_pause_s=min(LONGEST_CALM_PAUSE_S, limit_s * CALM_SHARE_OF_TIMEOUT),
     )
+
+
+def safe_for_s(age_s: float | None, ever: bool | None, thresholds: Thresholds) -> float:
+    """For how long nobody has to worry about a worker, even if it never beats again: until then no look is due.
+
+    0 for one that has not beaten yet, and with a time-out so short that every second counts.
+    """
+    if not ever or age_s is None or thresholds.stale_after_s < STALE_AFTER_S:
+        return 0.0
+    return max(0.0, min((thresholds.stale_after_s, *thresholds.last_chances_s)) - age_s)
 
 
 def is_beating(age_s: float | None, ever: bool | None, thresholds: Thresholds) -> bool:
-    """Whether a worker is one that nobody worries about: not with a time-out so short that every second counts."""
-    return (
-        bool(ever)
-        and age_s is not None
-        and age_s < min((thresholds.stale_after_s, *thresholds.last_chances_s))
-        and thresholds.stale_after_s >= STALE_AFTER_S
-    )
+    """Whether a worker is one that nobody worries about."""
+    return safe_for_s(age_s, ever, thresholds) > 0
 
 
 def reason_to_look(view: WorkerView, thresholds: Thresholds) -> LookReason | None:

@@ -10,8 +10,9 @@ from datetime import datetime
 from gtdiag.collectors.looks import Look
 from gtdiag.collectors.master import MasterFacts
 from gtdiag.collectors.processes import WorkerProcess
-from gtdiag.collectors.sampling import Thresholds, thresholds_for
+from gtdiag.collectors.sampling import CALM_AGAIN_AFTER_S, Thresholds, safe_for_s, thresholds_for
 from gtdiag.collectors.startup_glimpses import GlimpseSchedule
+from gtdiag.gunicorn.heartbeat import Heartbeat
 from gtdiag.model.events import MasterSettings
 from gtdiag.model.identity import WorkerId
 
@@ -37,9 +38,27 @@ class WatchedWorker:
     ready_said: bool = False
     heartbeat_age_s: float | None = None
     heartbeat_at_s: float = 0.0
+    safe_until_s: float = float("-inf")
+    """Before that no look can be due, whether it beats again or not."""
+    calm: bool = False
+    """Whether it is sampled more rarely than others."""
+    number: int = 0
+    """So that not all of them are sampled at the same interval."""
     ever: bool | None = None
     hang: Hang = field(default_factory=Hang)
     glimpses: GlimpseSchedule = field(default_factory=GlimpseSchedule)
+
+    def take_heartbeat(self, heartbeat: Heartbeat, now_s: float, thresholds: Thresholds) -> None:
+        """Remember how old the heartbeat is now."""
+        self.heartbeat_age_s, self.heartbeat_at_s = heartbeat.age_s, now_s
+        self.safe_until_s = now_s + safe_for_s(heartbeat.age_s, heartbeat.ever, thresholds)
+
+    def is_suspicious(self, now_s: float) -> bool:
+        """Whether it was worth a look, lately or until now."""
+        looked_at_s = self.hang.looked_at_s
+        if looked_at_s is None or self.ever is None:
+            return False
+        return self.safe_until_s <= now_s or now_s - looked_at_s < CALM_AGAIN_AFTER_S
 
 
 @dataclass

@@ -76,7 +76,8 @@ def read_children(pid: int) -> tuple[int, ...]:
         raise ProcessLookupError(pid) from None
     for thread in threads:
         try:
-            raw = Path(f"/proc/{pid}/task/{thread}/children").read_bytes()
+            with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:  # noqa: PTH123
+                raw = file.read()
         except FileNotFoundError:
             # The thread ended, or the kernel was built without CONFIG_PROC_CHILDREN.
             if not _kernel_lists_children():

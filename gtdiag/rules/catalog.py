@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from gtdiag.model.report import Category
-from gtdiag.rules.toml_data import read_toml
+from gtdiag.rules.toml_data import parse_toml, read_text
 
 _SOCKET_CATEGORIES = {Category.DATABASE, Category.CACHE, Category.BROKER, Category.HTTP, Category.NETWORK}
 _WAITS_BY_CATEGORY = {
@@ -54,14 +54,28 @@ class Catalog:
     """Rules by module prefix, so that a look-up costs one dictionary access for each part of the module's name."""
 
     def __init__(self, rules: Iterable[Rule], first: Catalog | None = None) -> None:
-        """`first`: a catalog whose rules win over all of these, however specific they are (the user's own)."""
-        self.rules = tuple(rules)
+        """`rules`: gone through at the first look-up. `first`: a catalog whose rules win over all of these, however
+        specific they are (the user's own).
+        """
+        self._given = rules
         self._first = first
-        self._by_id = {rule.id: rule for rule in self.rules}
-        self._by_module: dict[str, list[Rule]] = {}
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """All of them, without those of `first`."""
+        return tuple(self._given)
+
+    @cached_property
+    def _by_id(self) -> dict[str, Rule]:
+        return {rule.id: rule for rule in self.rules}
+
+    @cached_property
+    def _by_module(self) -> dict[str, list[Rule]]:
+        by_module: dict[str, list[Rule]] = {}
         for rule in self.rules:
             for module in rule.modules:
-                self._by_module.setdefault(module, []).append(rule)
+                by_module.setdefault(module, []).append(rule)
+        return by_module
 
     def match_frame(self, module: str, function: str) -> Rule | None:
         """The most specific rule for a function (its last name) of a dotted module; None if no rule knows it."""
@@ -103,4 +117,17 @@ def parse_rule(entry: dict[str, Any]) -> Rule:
 @cache
 def read_catalog() -> Catalog:
     """The catalog that comes with gtdiag."""
-    return Catalog(parse_rule(entry) for entry in read_toml("catalog.toml")["rule"])
+    return Catalog(_CatalogText(read_text("catalog.toml")))
+
+
+class _CatalogText:
+    """Parsed when the first call is looked up: on a healthy server that is never, and it takes some 15 ms.
+
+    The text is read at once, since a machine in trouble may not read its disk any more when it is needed.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __iter__(self) -> Iterator[Rule]:
+        return (parse_rule(entry) for entry in parse_toml(self._text)["rule"])

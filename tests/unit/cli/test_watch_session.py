@@ -20,11 +20,13 @@ from gtdiag.cli.watch_views import JsonLines
 from gtdiag.errors import LogReadError, RecordingError
 from gtdiag.model.events import (
     Event,
+    HeartbeatSample,
     MasterSettings,
     ObservationEnded,
     ObservationStarted,
     TracebackLogged,
     WorkerBooted,
+    WorkerReady,
     WorkerTimedOut,
 )
 from gtdiag.model.identity import Origin, WorkerId
@@ -275,3 +277,31 @@ def test_a_reader_of_the_progress_that_went_away_does_not_end_the_watch() -> Non
             raise BrokenPipeError
 
     PlainLines(Closed(), redact=True).show_event(BEFORE[0])
+
+
+def test_while_all_is_well_samples_alone_are_no_reason_for_another_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(watch_session.time, "monotonic", lambda: clock[0])
+    drawn: list[float] = []
+
+    class Counting(Silent):
+        def show_report(self, report: Report) -> None:
+            drawn.append(clock[0])
+
+    class Passing(Script):
+        def events(self) -> Iterator[Event]:
+            for event in super().events():
+                clock[0] += 1.0
+                yield event
+
+    beats = [
+        HeartbeatSample(origin=MASTER, at=at(1 + n), worker=WORKER, master_pid=1, age_s=0.1, ever=True)
+        for n in range(90)
+    ]
+    late = replace(TIMED_OUT, at=at(95), worker=WORKER)
+    script = Passing([*BEFORE, WorkerReady(origin=MASTER, at=at(1), worker=WORKER, master_pid=1), *beats, late])
+    WatchSession(plan(until_incident=1), script, Counting(), None).run()
+    quiet = [at_s for at_s in drawn if 110 <= at_s <= 190]
+    assert len(quiet) <= 90 / watch_session.QUIET_REPORT_EVERY_S
+    assert drawn[-1] == 195.0, "the time-out's own"
+    assert script.stopped == ["until_incident"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -43,6 +43,11 @@ class ScriptedClock:
             if step[0] <= self.now_s:
                 self.plan.remove(step)
                 step[1]()
+
+    def wait(self, seconds: float, descriptors: Sequence[int]) -> None:
+        """What the script does next is what can be read then."""
+        next_s = min((at_s for at_s, _ in self.plan), default=self.now_s + seconds)
+        self.sleep(max(0.001, min(seconds, next_s - self.now_s)))
 
     def at(self, now_s: float, action: Callable[[], None]) -> None:
         self.plan.append((now_s, action))
@@ -95,6 +100,8 @@ class ScriptedHost:
         self.forgotten: list[WorkerId] = []
         self.closed = False
         self.inner: dict[int, int] = {}
+        self.moving: set[int] = set()
+        """Workers whose memory changes all the time."""
 
     def started_at_s(self, pid: int) -> float:
         return self._master(pid).started_at_s
@@ -111,7 +118,10 @@ class ScriptedHost:
                     return worker.alive
         return False
 
-    def workers(self, master_pid: int) -> list[WorkerProcess]:
+    def has_moved(self, worker: WorkerProcess) -> bool:
+        return worker.id.pid in self.moving
+
+    def workers(self, master_pid: int, calm: Container[WorkerId] = ()) -> list[WorkerProcess]:
         return [
             WorkerProcess(WorkerId(worker.pid, started_at_s=worker.started_at_s), master_pid, None)
             for worker in self._master(master_pid).workers

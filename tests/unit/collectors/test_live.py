@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gtdiag.collectors import live
 from gtdiag.collectors.cgroup import CgroupMemory
 from gtdiag.collectors.live import LiveCollector
 from gtdiag.errors import LogReadError, NoSuchProcessError
@@ -366,3 +367,14 @@ def test_errors_at_the_start(tmp_path: Path) -> None:
     scene.master.alive = False
     with pytest.raises(NoSuchProcessError):
         scene.collector()
+
+
+def test_the_pids_of_a_container_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MOST_PIDS_OF_CONTAINERS", 10)
+    scene = Scene(healthy(7))
+    collector = scene.collector()
+    for generation in range(20):
+        scene.host.inner = {generation * 8 + inner: 1000 + generation * 8 + inner for inner in range(8)}
+        collector._read_inner_pids(MASTER)
+    assert list(collector._outer_pids.items())[-8:] == list(scene.host.inner.items())
+    assert len(collector._outer_pids) == 10

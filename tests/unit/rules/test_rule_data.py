@@ -9,6 +9,7 @@ import pytest
 
 import gtdiag
 from gtdiag.model.report import Category, IncidentKind, PatternKind
+from gtdiag.rules import catalog
 from gtdiag.rules.catalog import Level, Rule, read_catalog
 from gtdiag.rules.remedies import RemedyConditions, choose_remedies, read_remedies
 from gtdiag.rules.services import match_kernel_wait, match_service
@@ -130,3 +131,12 @@ def test_services_by_port() -> None:
     assert unix is not None and unix.name == "postgresql"
     assert match_service("/run/app/own.sock") is None
     assert match_service(None) is None
+
+
+def test_the_catalog_is_parsed_at_the_first_look_up_as_often_as_one_likes() -> None:
+    text = '[[rule]]\nid = "x"\ncategory = "database"\nlibrary = "y"\nmodules = ["y"]\nreason = "z"\n'
+    given = catalog._CatalogText(text)
+    assert [rule.id for rule in given] == [rule.id for rule in given] == ["x"], "two threads may ask at once"
+    assert "rules" not in vars(catalog.Catalog(given))
+    found = catalog.Catalog(given).match_frame("y.connection", "connect")
+    assert found is not None and found.id == "x"
