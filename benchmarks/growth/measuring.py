@@ -29,7 +29,7 @@ def add_points(axis: str, x: float, values: Mapping[str, float]) -> None:
     described = axis_of(axis)
     units = {measure.name: measure.unit for measure in described.measures}
     said = ", ".join(f"{name} {value:.2f} {units[name]}" for name, value in values.items())
-    print(f"{x:>12,.6g} {described.x_label}: {said}", flush=True)
+    print(f"{x:>12,.10g} {described.x_label}: {said}", flush=True)
     for name, value in values.items():
         add_result(Point(axis, x, name, value))
         _measured[axis, name].append((x, value))
