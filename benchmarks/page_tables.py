@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from benchmarks.growth.axes import Axis, Measure
+from benchmarks.growth.axes import Axis, Measure, axis_of
 from benchmarks.growth.exponent import LAST, exponent_of, last_exponent_of, slope_of
 from benchmarks.results import Aim, Fact, Figure, NotMeasured, Point, Ratio, Result, Run
 
 Row = Figure | Fact | NotMeasured
-REACHED, FALLS_SHORT = "reached", "**falls short**"
+REACHED, FALLS_SHORT, NOT_MEASURED = "reached", "**falls short**", "not measured"
 HEAD = ("what", "measured", "beside it", "ratio", "aim", "")
 
 
@@ -57,6 +57,23 @@ def render_growth(axis: Axis, points: Mapping[str, Sequence[tuple[float, float]]
     return (
         markdown_table(lines) + "\n\n" + markdown_table([[line[column] for column in kept] for line in [head, *said]])
     )
+
+
+def render_summary(results: Sequence[Result]) -> str:
+    """How many aims are reached, and which are not: nobody has to look for them in the tables."""
+    outcomes = [(row.table, row.what, _cells(row)[-1]) for rows in tables_of(results).values() for row in rows]
+    for key, measures in points_of(results).items():
+        axis = axis_of(key)
+        judged = [
+            (one.name, _growth_cells(one, measures[one.name])[-1]) for one in axis.measures if one.name in measures
+        ]
+        outcomes += [(axis.title, f"growth of {name}", outcome) for name, outcome in judged]
+    reached = sum(outcome == REACHED for *_, outcome in outcomes)
+    short = [f"- {table}: {what}" for table, what, outcome in outcomes if outcome == FALLS_SHORT]
+    lacking = sum(outcome == NOT_MEASURED for *_, outcome in outcomes)
+    said = f"{reached} of {reached + len(short)} aims are reached"
+    said += f", {lacking} {'row was' if lacking == 1 else 'rows were'} not measured" if lacking else ""
+    return "\n".join([f"{said}. These fall short:\n", *short]) if short else f"{said}."
 
 
 def render_circumstances(runs: Sequence[Run]) -> str:
@@ -116,7 +133,7 @@ def judge(figure: Figure) -> str:
     if aim.of == "value":
         return REACHED if aim.is_reached(figure.value) else FALLS_SHORT
     if figure.ratio is None:
-        return "not measured"
+        return NOT_MEASURED
     if aim.of == "no difference":
         return REACHED if figure.ratio.low <= 1 <= figure.ratio.high else FALLS_SHORT
     return REACHED if aim.is_reached(figure.ratio.middle) else FALLS_SHORT
@@ -125,7 +142,7 @@ def judge(figure: Figure) -> str:
 def _cells(row: Row) -> tuple[str, ...]:
     if isinstance(row, NotMeasured):
         why = row.why or f"`{row.program}` is not installed (Debian: `apt-get install {row.package}`)"
-        return row.what, why, "", "", "", "not measured"
+        return row.what, why, "", "", "", NOT_MEASURED
     if isinstance(row, Fact):
         return row.what, "yes" if row.holds else "no", "", "", "yes", REACHED if row.holds else FALLS_SHORT
     beside = row.beside

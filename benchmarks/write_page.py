@@ -12,7 +12,14 @@ from pathlib import Path
 
 from benchmarks.growth.axes import AXES
 from benchmarks.growth.plots import draw_axis
-from benchmarks.page_tables import points_of, render_circumstances, render_growth, render_table, tables_of
+from benchmarks.page_tables import (
+    points_of,
+    render_circumstances,
+    render_growth,
+    render_summary,
+    render_table,
+    tables_of,
+)
 from benchmarks.parts import sort_by_part
 from benchmarks.results import FOLDER, Result, Run, read_results
 
@@ -41,7 +48,7 @@ def render_generated(parts: Sequence[tuple[Run, Sequence[Result]]], plots: str) 
     sections = []
     if any(run.sizes != "full" for run, _ in parts):
         sections.append("**Small sizes, to try the benchmarks out: not the figures of a whole run.**")
-    sections.append(render_circumstances([run for run, _ in parts]))
+    sections += [render_summary(results), render_circumstances([run for run, _ in parts])]
     for heading, rows in tables_of(results).items():
         sections += [f"### {heading}", render_table(rows)]
     points = points_of(results)
