@@ -29,4 +29,5 @@ def ratio_of(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
 
 def say_ratio(ratio: Ratio) -> str:
     """For a person at the terminal."""
-    return f"{ratio.middle:.2f} times ({ratio.low:.2f} to {ratio.high:.2f}, {ratio.pairs} pairs)"
+    pairs = f"{ratio.pairs} pair{'s' if ratio.pairs != 1 else ''}"
+    return f"{ratio.middle:.2f} times ({ratio.low:.2f} to {ratio.high:.2f}, {pairs})"
