@@ -41,8 +41,9 @@ pytest: environments
 environments: $(VENV)/installed-dev ## build the gunicorn environments of the tests (done once)
 	$(BIN)/python -m tests.environments
 
-bench: $(VENV)/installed-dev ## run the benchmarks
-	@for benchmark in benchmarks/bench_*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+bench: environments ## run every benchmark (about 25 minutes); writes docs/benchmarks.md. BENCH_OPTIONS="--only lines", --quick, --ten-gb
+	$(BIN)/python -m pip install --quiet --group bench
+	$(BIN)/python -m benchmarks.run $(BENCH_OPTIONS)
 
 interpreters: $(VENV)/installed-dev ## compare what is read of every CPython here with its own account; writes docs/interpreters.md
 	$(BIN)/python -m tests.interpreters.report $(INTERPRETERS_OPTIONS)

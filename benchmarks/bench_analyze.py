@@ -18,6 +18,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.results import Figure, add_result
+
 RESOURCES = ("items", "workers", "orders")
 AGENTS = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36",
@@ -136,6 +140,7 @@ def main() -> None:
                 file.write(chunk)
         size = path.stat().st_size
         print(f"{size / 1e6:.0f} MB, seed {arguments.seed}, {arguments.incidents_per_mb} incidents per MB")
+        table = f"From {size / 1e6:.0f} MB of log to events, {arguments.incidents_per_mb} time-outs per MB"
         baseline = None
         measured = ("read bytes", "for line in file", "collect_log_events", f"collect_log_events jobs={JOBS}")
         for what in measured:
@@ -144,6 +149,7 @@ def main() -> None:
             baseline = baseline or result["seconds"]
             peak = result["peak_rss_bytes"]
             memory = "peak memory unknown" if peak is None else f"peak {peak / 1e6:.0f} MB"
+            add_result(Figure(table, f"`{what}`", size / 1e6 / result["seconds"], "MB/s"))
             unit = "bytes" if what == "read bytes" else "items"
             print(
                 f"{what:<27} {size / 1e6 / result['seconds']:8.0f} MB/s  x{result['seconds'] / baseline:6.1f}  "

@@ -18,6 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.measured_command import run
+from benchmarks.results import Fact, Figure, add_result
 from tests.fleet_logs import make_fleet
 
 ANALYZE = (sys.executable, "-m", "gtdiag", "analyze", "--fleet", "--exit-zero", "--format", "json")
@@ -32,34 +34,34 @@ def main() -> None:
         logs = Path(name) / "logs"
         made = make_fleet(logs, arguments.hosts, int(arguments.megabytes * 1_000_000))
         total_bytes = sum(path.stat().st_size for path in made)
+        table = f"`analyze --fleet` of {len(made):,} logs of as many hosts, {total_bytes / 1e6:,.0f} MB together"
         print(f"{len(made)} logs, {total_bytes / 1e6:.0f} MB")
         reports = [
-            analyze(logs, "one process", total_bytes, "--jobs", "1"),
-            analyze(logs, "two processes", total_bytes, "--jobs", "2"),
+            analyze(table, logs, "one process", total_bytes, "--jobs", "1"),
+            analyze(table, logs, "two processes", total_bytes, "--jobs", "2"),
         ]
         with dask_cluster(Path(name), workers=2) as address:
-            reports.append(analyze(logs, "Dask, two workers", total_bytes, "--scheduler", address))
-    print("the reports are", "the same, byte for byte" if len(set(reports)) == 1 else "NOT the same")
-    sys.exit(len(set(reports)) != 1)
+            reports.append(
+                analyze(table, logs, "a local Dask cluster of two workers", total_bytes, "--scheduler", address)
+            )
+    same = len(set(reports)) == 1
+    print("the reports are", "the same, byte for byte" if same else "NOT the same")
+    add_result(Fact(table, "the same report from all of them, byte for byte", same))
+    sys.exit(not same)
 
 
-def analyze(logs: Path, how: str, total_bytes: int, *options: str) -> str:
+def analyze(table: str, logs: Path, how: str, total_bytes: int, *options: str) -> str:
     """The digest of the report, after a line about what it took."""
-    started = time.perf_counter()
-    process = subprocess.Popen([*ANALYZE, *options, os.fspath(logs)], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    report = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - started
-    if process.returncode:
-        sys.exit(f"analyze ended with {process.returncode}")
+    cost = run([*ANALYZE, *options, os.fspath(logs)], keep_errors=False)
+    report, seconds = cost.output.encode(), cost.took_s
     digest = hashlib.sha256(report).hexdigest()
     print(
-        f"{how:<18} {seconds:7.1f} s, {total_bytes / 1e6 / seconds:6.1f} MB/s, peak {usage.ru_maxrss / 1024:.0f} MB, "
+        f"{how:<18} {seconds:7.1f} s, {total_bytes / 1e6 / seconds:6.1f} MB/s, peak {cost.peak_mb:.0f} MB, "
         f"report {len(report)} bytes, sha256 {digest[:16]}",
         flush=True,
     )
+    add_result(Figure(table, how, seconds, "s"))
+    add_result(Figure(table, f"{how}, peak memory of the process that merges", cost.peak_mb, "MB"))
     return digest
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.results import Aim, Figure, Ratio, add_result, say_missing
 from tests.environments import NEWEST, standard_environment
 from tests.live.gunicorn_process import running_gunicorn
 
@@ -31,6 +32,8 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 """
+WORKERS = 4
+NO_DIFFERENCE = Aim(of="no difference")
 UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
@@ -44,22 +47,30 @@ def serve(address: str, seconds: float) -> tuple[float, float]:
     return float(rate[1]), float(latency[1]) * UNITS_MS[latency[2]]
 
 
-def interval(ratios: list[float]) -> str:
+def interval(ratios: list[float]) -> Ratio:
     """Mean and 95 % interval of the mean."""
     rng = random.Random(1)
     means = sorted(statistics.fmean(rng.choices(ratios, k=len(ratios))) for _ in range(10_000))
-    return f"{statistics.fmean(ratios):.3f} ({means[250]:.3f} to {means[9749]:.3f})"
+    return Ratio(statistics.fmean(ratios), means[250], means[9749], len(ratios), interval="95 % interval")
+
+
+def add(table: str, what: str, unit: str, watched: list[float], alone: list[float]) -> None:
+    """Print and record the mean of the pairs' ratios."""
+    ratio = interval([one / other for one, other in zip(watched, alone, strict=True)])
+    print(f"  {what:<18} {ratio.middle:.3f} ({ratio.low:.3f} to {ratio.high:.3f})")
+    middle, beside = statistics.median(watched), statistics.median(alone)
+    add_result(Figure(table, what, middle, unit, NO_DIFFERENCE, "not watched", beside, ratio))
 
 
 def main() -> None:
     """Run the pairs on a server of sync workers."""
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 5.0
+    table = f"A server of {WORKERS} sync workers under `wrk`, watched and not watched in turn, {seconds:g} s each"
     if shutil.which("wrk") is None:
-        print("wrk is not there (Debian: apt-get install wrk): not measured")
+        say_missing(table, "requests a second and p99 of latency", "wrk")
         return
-    rates: list[float] = []
-    latencies: list[float] = []
+    runs: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "served.py").write_text(APPLICATION)
@@ -69,29 +80,26 @@ def main() -> None:
             folder=folder,
             working_directory=folder,
             worker_class="sync",
-            workers=4,
+            workers=WORKERS,
             timeout_s=30,
         ) as gunicorn:
-            gunicorn.wait_for_workers(4)
+            gunicorn.wait_for_workers(WORKERS)
             address = f"http://127.0.0.1:{gunicorn.port}/"
             serve(address, seconds)  # warm
             for pair in range(pairs):
-                got: dict[bool, tuple[float, float]] = {}
                 for watched in (pair % 2 == 0, pair % 2 == 1):
                     watcher = None
                     if watched:
                         command = [str(BIN / "gtdiag"), "watch", str(gunicorn.pid), "--no-live"]
                         watcher = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                         time.sleep(1.5)  # its start is not its running
-                    got[watched] = serve(address, seconds)
+                    runs[watched].append(serve(address, seconds))
                     if watcher is not None:
                         watcher.terminate()
                         watcher.wait(30)
-                rates.append(got[True][0] / got[False][0])
-                latencies.append(got[True][1] / got[False][1])
-    print(f"{pairs} pairs of {seconds:g} s, 4 sync workers, watched / not watched, 95 % interval in brackets:")
-    print(f"  requests a second  {interval(rates)}")
-    print(f"  p99 of latency     {interval(latencies)}")
+    print(f"{pairs} pairs of {seconds:g} s, {WORKERS} sync workers, watched / not watched, 95 % interval in brackets:")
+    for place, (what, unit) in enumerate((("requests a second", "/s"), ("p99 of latency", "ms"))):
+        add(table, what, unit, *([one[place] for one in runs[watched]] for watched in (True, False)))
 
 
 if __name__ == "__main__":

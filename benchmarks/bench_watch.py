@@ -16,23 +16,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.results import Figure, add_result
+from benchmarks.stuck_server import running_uvicorn
 from gtdiag.collectors.live import LiveCollector
 from gtdiag.collectors.snapshot import collect_snapshot
 from tests.environments import NEWEST, Environment, standard_environment
-from tests.live.gunicorn_process import running_gunicorn
 
-APPLICATION = """
-import asyncio, os
-async def connect_to_database():
-    await asyncio.sleep(3600)
-async def application(scope, receive, send):
-    if scope["type"] == "lifespan":
-        await receive()
-        if "HANG" in os.environ:
-            await connect_to_database()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-"""
+TABLE = "What runs on of a watch, after its start, in one process"
 
 
 def cpu_seconds(who: int) -> float:
@@ -43,33 +33,24 @@ def cpu_seconds(who: int) -> float:
 
 def measure(environment: Environment, workers: int, seconds: float, *, hang: bool) -> None:
     """Watch one server and print what it cost."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "measured.py").write_text(APPLICATION)
-        with running_gunicorn(
-            environment,
-            "measured:application",
-            folder=folder,
-            working_directory=folder,
-            worker_class="uvicorn",
-            workers=workers,
-            timeout_s=30,
-            variables={"HANG": "1"} if hang else {},
-        ) as gunicorn:
-            gunicorn.wait_for_log("Waiting for application startup", workers, deadline_s=120)
-            time.sleep(2)
-            # What is imported when first needed is no part of a watch's running cost.
-            list(LiveCollector(gunicorn.pid, for_s=1).events())
-            own, others = cpu_seconds(resource.RUSAGE_SELF), cpu_seconds(resource.RUSAGE_CHILDREN)
-            started = time.monotonic()
-            counts = Counter(type(event).__name__ for event in LiveCollector(gunicorn.pid, for_s=seconds).events())
-            took = time.monotonic() - started
-            own = cpu_seconds(resource.RUSAGE_SELF) - own
-            others = cpu_seconds(resource.RUSAGE_CHILDREN) - others
-            started = time.monotonic()
-            list(collect_snapshot(gunicorn.pid))
-            snapshot = time.monotonic() - started
+    with (
+        tempfile.TemporaryDirectory() as name,
+        running_uvicorn(Path(name), workers, hang=hang, environment=environment, timeout_s=30) as gunicorn,
+    ):
+        # What is imported when first needed is no part of a watch's running cost.
+        list(LiveCollector(gunicorn.pid, for_s=1).events())
+        own, others = cpu_seconds(resource.RUSAGE_SELF), cpu_seconds(resource.RUSAGE_CHILDREN)
+        started = time.monotonic()
+        counts = Counter(type(event).__name__ for event in LiveCollector(gunicorn.pid, for_s=seconds).events())
+        took = time.monotonic() - started
+        own = cpu_seconds(resource.RUSAGE_SELF) - own
+        others = cpu_seconds(resource.RUSAGE_CHILDREN) - others
+        started = time.monotonic()
+        list(collect_snapshot(gunicorn.pid))
+        snapshot = time.monotonic() - started
     state = "stuck in start-up" if hang else "healthy"
+    for what, cpu_s in (("gtdiag", own), ("its py-spy processes", others)):
+        add_result(Figure(TABLE, f"{workers} workers, {state}: {what}", 100 * cpu_s / took, "% of a core"))
     print(
         f"{workers:3} workers, {state:17}: gtdiag {100 * own / took:5.2f} %, py-spy {100 * others / took:5.2f} % of a "
         f"core; {counts['StackSample']} looks in {took:.0f} s; a snapshot takes {snapshot:.2f} s",

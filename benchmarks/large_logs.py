@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -13,6 +15,15 @@ WORKERS = "/srv/venv/lib/python3.12/site-packages/gunicorn/workers"
 START = datetime(2026, 1, 5, 8, 0, tzinfo=timezone.utc)
 _POOL = 64
 _PIECE_LINES = 7000
+
+
+def in_own_process(write: Callable[..., object], path: Path, *arguments: int) -> None:
+    """Write a log without growing: a command begins with the peak memory of the process that starts it."""
+    writer = multiprocessing.Process(target=write, args=(path, *arguments))
+    writer.start()
+    writer.join()
+    if writer.exitcode:
+        sys.exit(f"{path.name} could not be written")
 
 
 def write_mixed_log(path: Path, size_bytes: int, incidents: int, seed: int = 1) -> None:
@@ -40,6 +51,30 @@ def write_dense_log(path: Path, size_bytes: int, frames: int, seed: int = 1) -> 
             written += file.write(_incident(told, chance, frames))
             told += 1
     return told
+
+
+def write_lines(path: Path, lines: int, incidents: int, seed: int = 1) -> None:
+    """So many lines of access and error log, and so many time-outs evenly among them, on top of that number."""
+    chance = random.Random(seed)
+    pool = [_make_piece(chance).splitlines(keepends=True) for _ in range(_POOL)]
+    written = told = 0
+    with path.open("wb") as file:
+        file.write(f"[{START:%Y-%m-%d %H:%M:%S} +0000] [1] [INFO] Starting gunicorn 23.0.0\n".encode())
+        while written < lines or told < incidents:
+            while told < incidents and told * lines <= written * incidents:
+                file.write(_incident(told, chance))
+                told += 1
+            piece = chance.choice(pool)[: lines - written]
+            file.writelines(piece)
+            written += len(piece)
+
+
+def write_time_outs(path: Path, incidents: int, frames: int = 1, seed: int = 1) -> None:
+    """Nothing but so many time-outs, with tracebacks of so many frames of the application."""
+    chance = random.Random(seed)
+    with path.open("wb") as file:
+        file.write(f"[{START:%Y-%m-%d %H:%M:%S} +0000] [1] [INFO] Starting gunicorn 23.0.0\n".encode())
+        file.writelines(_incident(number, chance, frames) for number in range(incidents))
 
 
 def _make_piece(chance: random.Random) -> bytes:
