@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -12,6 +11,7 @@ import click
 from gtdiag.cli.completed_words import complete_masters
 from gtdiag.cli.environment import option
 from gtdiag.errors import AccessError, GtdiagError, NoSuchProcessError, NotGunicornError, UsageError
+from gtdiag.foreign_files import read_foreign
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -62,8 +62,7 @@ def choose_master(pid: int | None, pidfile: str | None) -> int:
 def read_pidfile(path: str) -> int:
     """Return the pid in a pid file. Raises AccessError or NoSuchProcessError where there is none to be had."""
     try:
-        with Path(path).open("rb") as file:
-            text = file.read(64).strip()
+        text = read_foreign(path, 64).strip()
     except PermissionError as error:
         raise AccessError(f"the pid file {path} may not be read by this user") from error
     except OSError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gtdiag.collectors.containers import KUBERNETES, find_engine, find_own_engine, read_container_id
 from gtdiag.collectors.permissions import say_rerun
+from gtdiag.foreign_files import open_foreign
 from gtdiag.gunicorn.process_root import path_as_meant, path_in_root
 
 OPEN_FLAGS = re.compile(r"^flags:\s*([0-7]+)", re.MULTILINE)
@@ -79,8 +80,7 @@ def _named_file(pid: int, error_log: str, chdir: str | None) -> LogLocation:
     for candidate in candidates:
         try:
             if candidate.is_file():
-                with candidate.open("rb"):
-                    pass
+                open_foreign(candidate).close()
                 return LogLocation(path=_plain(candidate, pid), shown=_shown(candidate, pid, error_log))
         except PermissionError:
             denied = True
