@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gtdiag.cli.suggestions import did_you_mean
-from gtdiag.cli.trusted_files import why_not_trusted
+from gtdiag.collectors.trusted_files import why_not_trusted
 from gtdiag.errors import UsageError
 
 NO_CONFIGURATION = "none"

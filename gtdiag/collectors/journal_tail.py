@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 from gtdiag.collectors.log_tail import PipeTail, TailLine
+from gtdiag.collectors.programs import find_program
 
 READ_BACK_ENTRIES = 2500
 """How many of the latest entries are read at the start, as many as a file's 256 kB have lines."""
@@ -30,7 +30,7 @@ def journal_command(matches: Sequence[str]) -> list[str]:
 
 def can_read_journal() -> bool:
     """Whether the journal's own reader is here."""
-    return shutil.which("journalctl") is not None
+    return find_program("journalctl") is not None
 
 
 class JournalTail:
@@ -45,7 +45,7 @@ class JournalTail:
         self.left_out_bytes = 0
         self._began_us = time.time_ns() // 1000
         self._process = subprocess.Popen(
-            [*_dying_with_its_parent(), *journal_command(matches)],
+            [*_dying_with_its_parent(), str(find_program("journalctl")), *journal_command(matches)[1:]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -94,7 +94,7 @@ class JournalTail:
 
 def _dying_with_its_parent() -> list[str]:
     """What makes the kernel end journalctl should gtdiag be killed; nothing where util-linux has no such option."""
-    command = ["setpriv", "--pdeathsig", "TERM"]
+    command = [str(find_program("setpriv")), "--pdeathsig", "TERM"]
     try:
         subprocess.run([*command, "true"], check=True, capture_output=True, timeout=5)
     except (OSError, subprocess.SubprocessError):

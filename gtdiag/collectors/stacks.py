@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
+import shlex
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -14,14 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gtdiag.collectors.left_stopped import read_state_before, set_going
 from gtdiag.collectors.permissions import explain_ptrace_denial
+from gtdiag.collectors.programs import find_program
+from gtdiag.collectors.trusted_files import why_not_trusted
 from gtdiag.model.stacks import Frame, ThreadStack
 
 DEADLINE_S = 4.0
 """py-spy 0.4 answers in about 10 ms; reading the symbols of a large executable from a slow disk takes seconds."""
 REAP_S = 1.0
 LONGEST_REASON = 300
-INSTALL_HINT = f"{sys.executable} -m pip install py-spy"
+INSTALL_HINT = f"{shlex.quote(sys.executable)} -m pip install py-spy"
 DENIED_MARKS = ("permission denied", "operation not permitted", "os error 1)", "os error 13)")
 
 
@@ -46,7 +50,7 @@ class StackReader:
     """Runs one py-spy. `command` is how it is started; `deadline_s` after how long it is killed.
 
     py-spy only reads memory with `--nonblocking`: it never stops the process it looks at, so killing py-spy leaves
-    that process as it was.
+    that process as it was. That this is so is looked at whenever it was killed.
     """
 
     command: tuple[str, ...]
@@ -71,6 +75,7 @@ class StackReader:
         return self._read_once(pid, master_pid)
 
     def _read_once(self, pid: int, master_pid: int | None) -> tuple[ThreadStack, ...]:
+        before = read_state_before(pid)
         try:
             process = subprocess.Popen(
                 [*self.command, "dump", "--json", "--nonblocking", "--pid", str(pid)],
@@ -88,9 +93,10 @@ class StackReader:
             output, complaint = process.communicate(timeout=self.deadline_s)
         except subprocess.TimeoutExpired:
             _end(process)
+            left = "had been left stopped and goes on again" if set_going(pid, before) else "is not touched"
             raise StackReadError(
-                f"py-spy did not answer within {self.deadline_s:g} s and was ended; the watched process is not touched",
-                f"try it by hand: {' '.join(self.command)} dump --nonblocking --pid {pid}",
+                f"py-spy did not answer within {self.deadline_s:g} s and was ended; the watched process {left}",
+                f"try it by hand: {shlex.join(self.command)} dump --nonblocking --pid {pid}",
                 hung=True,
             ) from None
         if process.returncode != 0:
@@ -103,15 +109,16 @@ class StackReader:
 
 def find_py_spy() -> Path | None:
     """Find py-spy beside the running interpreter first, in PATH last."""
-    folders = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts")), Path(sys.prefix) / "bin"]
+    # Who can write the first three can write gtdiag itself; the last is below $HOME, whoever set that.
+    own = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts")), Path(sys.prefix) / "bin"]
+    users: list[Path] = []
     with contextlib.suppress(KeyError):
-        folders.append(Path(sysconfig.get_path("scripts", f"{os.name}_user")))
-    for folder in folders:
+        users.append(Path(sysconfig.get_path("scripts", f"{os.name}_user")))
+    for folder in (*own, *users):
         path = folder / "py-spy"
-        if path.is_file() and os.access(path, os.X_OK):
+        if path.is_file() and os.access(path, os.X_OK) and (folder in own or why_not_trusted(path) is None):
             return path
-    in_path = shutil.which("py-spy")
-    return Path(in_path) if in_path else None
+    return find_program("py-spy")
 
 
 def parse_stacks(output: bytes | str, pid: int, outer_id: Callable[[int], int] = int) -> tuple[ThreadStack, ...]:
@@ -163,10 +170,13 @@ def _explain(pid: int, master_pid: int | None, complaint: str, code: int, comman
         obstacle = explain_ptrace_denial(pid, master_pid)
         return StackReadError(f"ptrace not permitted: {obstacle.why}", obstacle.hint, lasting=True)
     said = " ".join(lines)[:LONGEST_REASON] or f"exit code {code}"
-    return StackReadError(f"py-spy: {said}", f"try it by hand: {' '.join(command)} dump --nonblocking --pid {pid}")
+    return StackReadError(f"py-spy: {said}", f"try it by hand: {shlex.join(command)} dump --nonblocking --pid {pid}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    # With all that it may have started: it leads a session of its own.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     # A py-spy in an uninterruptible read cannot be killed at once; it must not hold up the watch.
     with contextlib.suppress(subprocess.TimeoutExpired):
