@@ -1,7 +1,7 @@
 """A process that a program stopped and, being killed, did not set going again, to one that goes on.
 
-Who dies as a process's tracer lets it go, but a SIGSTOP by which he took hold of it (PTRACE_ATTACH) then does its work.
-This is the only signal that gtdiag ever sends to a process that it looks at: it undoes what its own helper did.
+The kernel lets a process go whose tracer dies, but a SIGSTOP stays: by kill(2), or by a PTRACE_ATTACH that was not
+waited for. This is the only signal that gtdiag ever sends to a process that it looks at: it undoes its own helper.
 """
 
 from __future__ import annotations
