@@ -107,6 +107,7 @@ class LiveCollector:
         self._outer_pids: dict[int, int] = {}
         self._worker_pids: set[int] = set()
         self._stop_reason: str | None = None
+        self._step_said_s = 0.0
         self._said: set[tuple[str, int]] = set()
         try:
             started_at_s = self._host.started_at_s(self.master_pid)
@@ -146,6 +147,7 @@ class LiveCollector:
                         yield from self._admit_soon(event)
                 yield from self._probes()
                 yield from self._looks.finished_looks()
+                yield from self._see_clock_steps()
                 if now_s >= due_s:
                     yield from self._sample()
                     # A machine that stood still does not have to catch up on missed intervals.
@@ -166,6 +168,22 @@ class LiveCollector:
             if self._health is not None:
                 self._health.stop()
             self._host.close()
+
+    def _see_clock_steps(self) -> Iterator[Event]:
+        """Said each time: what the log says of a time, and what this report says, differ from now on."""
+        stepped_s = self._clock.stepped_s()
+        step_s, self._step_said_s = stepped_s - self._step_said_s, stepped_s
+        if step_s:
+            yield CollectionGap(
+                origin=Origin("master"),
+                at=self._clock.now(),
+                resolution_s=TICK_S,
+                master_pid=self.master_pid,
+                what="clock",
+                why=f"the machine's clock was set {'back' if step_s < 0 else 'forward'} by {abs(step_s):.1f} s during "
+                f"the watch; times from then on are those of the clock as it went before",
+                hint="chronyc tracking, or timedatectl timesync-status; pausing a virtual machine does it, too",
+            )
 
     def _probes(self) -> list[HealthSample]:
         return self._health.poll() if self._health is not None else []

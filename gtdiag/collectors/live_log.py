@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from gtdiag.collectors.clock import Clock
+from gtdiag.collectors.clock import Clock, choose_unstepped
 from gtdiag.collectors.log_tail import TailLine
 from gtdiag.model.events import CollectionGap, Event, MasterStarted, WorkerBooted, WorkerExited, WorkerSignalled
 from gtdiag.model.identity import Origin
@@ -152,7 +152,9 @@ class LiveLog:
         event = self._translate(event)
         if event.at is None:
             return event
-        return dataclasses.replace(event, at=event.at.astimezone(self._clock.now().tzinfo))
+        now = self._clock.now()
+        at = choose_unstepped(event.at, now, self._clock.stepped_s())
+        return dataclasses.replace(event, at=at.astimezone(now.tzinfo))
 
     def _dated(self, event: Event) -> Event:
         """Use the arrival time where it agrees with the stamp: it is finer."""

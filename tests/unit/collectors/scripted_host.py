@@ -33,6 +33,9 @@ class ScriptedClock:
     def now(self) -> datetime:
         return BOOT + timedelta(seconds=self.now_s)
 
+    def stepped_s(self) -> float:
+        return 0.0
+
     def monotonic(self) -> float:
         return self.now_s
 
