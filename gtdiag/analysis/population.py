@@ -42,6 +42,8 @@ class Population:
         self.live = False
         self._current: dict[str, dict[int, WorkerLife]] = defaultdict(dict)
         """The latest life of each pid of each stream."""
+        self._previous: dict[str, dict[int, WorkerLife]] = defaultdict(dict)
+        """The one before that: a pid may have come back when the last is told of the process that had it."""
         self._unended: dict[int, list[WorkerLife]] = defaultdict(list)
         """By their master: the lives that may not have ended; some of them have ended since, or changed hands."""
         self.forgotten = Forgotten()
@@ -118,6 +120,11 @@ class Population:
         stream = self.stream_of(event)
         life = self._current[stream].get(event.worker.pid)
         started = event.worker.started_at_s
+        if life is not None and started is not None and life.started_at_s != started:
+            previous = self._previous[stream].get(life.pid)
+            if previous is not None and previous.started_at_s == started:
+                self._mark_seen(previous, event)
+                return previous
         if life is not None and started is not None and life.started_at_s not in (None, started):
             life.replaced = True
             life = None
@@ -175,7 +182,9 @@ class Population:
         life.started_at_s = event.worker.started_at_s
         self._mark_seen(life, event)
         current = self._current[stream]
-        current.pop(life.pid, None)  # so that the order of the dictionary stays the order of the boots
+        # Taken out first, so that the order of the dictionary stays the order of the boots.
+        if (previous := current.pop(life.pid, None)) is not None:
+            self._previous[stream][life.pid] = previous
         current[life.pid] = life
         self.workers.append(life)
         if len(self.workers) > self._worth_forgetting:
@@ -254,6 +263,7 @@ class Population:
         gone = set(map(id, dropped))
         self.workers = [life for life in self.workers if id(life) not in gone]
         self._unended.clear()
+        self._previous.clear()
         for lives in self._current.values():
             lives.clear()
         for life in self.workers:
