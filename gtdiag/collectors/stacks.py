@@ -17,6 +17,7 @@ from typing import Any
 
 from gtdiag.collectors.left_stopped import read_state_before, set_going
 from gtdiag.collectors.permissions import explain_ptrace_denial
+from gtdiag.collectors.processes import is_alive
 from gtdiag.collectors.programs import find_program
 from gtdiag.collectors.trusted_files import why_not_trusted
 from gtdiag.model.stacks import Frame, ThreadStack
@@ -163,7 +164,7 @@ def _frame(frame: dict[str, Any]) -> Frame:
 
 
 def _explain(pid: int, master_pid: int | None, complaint: str, code: int, command: Sequence[str]) -> StackReadError:
-    if not Path(f"/proc/{pid}").exists():
+    if not is_alive(pid):  # a zombie has no executable either
         return StackReadError(f"process {pid} ended while it was looked at", gone=True)
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     if any(mark in complaint.lower() for mark in DENIED_MARKS):
