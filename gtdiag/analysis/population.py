@@ -209,8 +209,10 @@ class Population:
 
     def _is_same_boot(self, known: WorkerLife, event: Event) -> bool:
         assert event.worker is not None
-        if known.death is not None or known.replaced:
+        if known.replaced:
             return False
+        if known.death is not None:
+            return self._is_boot_read_late(known, event)
         if event.worker.started_at_s is not None and known.started_at_s is not None:
             return event.worker.started_at_s == known.started_at_s
         in_log = event.origin.source == "log"
@@ -221,6 +223,12 @@ class Population:
         apart_s = abs((event.at - known.booted_at).total_seconds())
         # A worker that was there before the watch began was booted, in the log, at any time before.
         return apart_s <= threshold("log_join_s") or (in_log and event.at < known.booted_at) or known.from_backlog
+
+    def _is_boot_read_late(self, known: WorkerLife, event: Event) -> bool:
+        """Whether it is the line of a worker that was gone again before its log was read, a few hundred ms later."""
+        if event.origin.source != "log" or known.seen_in_log or known.booted_at is None or event.at is None:
+            return False
+        return abs((event.at - known.booted_at).total_seconds()) <= threshold("log_join_s")
 
     def _join_boot(self, known: WorkerLife, event: Event) -> None:
         if event.worker is not None and event.worker.started_at_s is not None:

@@ -43,3 +43,26 @@ def test_a_late_word_of_the_old_process_makes_no_third_worker() -> None:
     assert (old.pid, new.pid) == (7, 7)
     assert old.ended_at is not None and new.ended_at is None
     assert (old.heartbeat_age_s, new.heartbeat_age_s) == (9.0, 0.1)
+
+
+def test_a_worker_that_was_gone_before_its_lines_were_read_is_one() -> None:
+    """It lived for some milliseconds, as those do that exit in their boot; the log is read five times a second."""
+    story = Story()
+    story.master(version="23.0.0", timeout_s=30)
+    seq = itertools.count(10_000)
+    for number in range(5):
+        process, in_log = WorkerId(20 + number, started_at_s=100.0 + number), WorkerId(20 + number, spawn=1)
+        for kind, at, worker, values in (
+            (events.WorkerBooted, 0.0, process, {}),
+            (events.WorkerExited, 0.01, process, {"code": None}),
+            (events.WorkerBooted, 0.17, in_log, {}),
+            (events.WorkerExited, 0.17, in_log, {"code": 1}),
+        ):
+            origin = Origin("log" if worker is in_log else "process")
+            told = kind(
+                origin=origin, at=moment(number + at), seq=next(seq), worker=worker, master_pid=MASTER, **values
+            )
+            story.told.append(told)
+    report = story.report()
+    assert [worker.pid for worker in report.workers] == [20, 21, 22, 23, 24]
+    assert [incident.pid for incident in report.incidents] == [20, 21, 22, 23, 24]
