@@ -11,6 +11,7 @@ from gtdiag.collectors.clock import Clock, choose_unstepped
 from gtdiag.collectors.log_tail import TailLine
 from gtdiag.model.events import CollectionGap, Event, MasterStarted, WorkerBooted, WorkerExited, WorkerSignalled
 from gtdiag.model.identity import Origin
+from gtdiag.shell_words import quote_command
 
 AGREEMENT_S = 2.0
 """A line that arrives within this of its stamp was written just now; the stamp itself is cut to the second."""
@@ -124,7 +125,7 @@ class LiveLog:
                 at=self._clock.now(),
                 what="log",
                 why=f"the log {self._file} grows faster than it can be read: parts of it were left out",
-                hint=f"afterwards, the saved log has them: gtdiag analyze {self._file}",
+                hint=f"afterwards, the saved log has them: {quote_command(['gtdiag', 'analyze', self._file])}",
             )
         ]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -21,12 +20,13 @@ from gtdiag.collectors.processes import is_alive
 from gtdiag.collectors.programs import find_program
 from gtdiag.collectors.trusted_files import why_not_trusted
 from gtdiag.model.stacks import Frame, ThreadStack
+from gtdiag.shell_words import quote_command
 
 DEADLINE_S = 4.0
 """py-spy 0.4 answers in about 10 ms; reading the symbols of a large executable from a slow disk takes seconds."""
 REAP_S = 1.0
 LONGEST_REASON = 300
-INSTALL_HINT = f"{shlex.quote(sys.executable)} -m pip install py-spy"
+INSTALL_HINT = f"{quote_command([sys.executable])} -m pip install py-spy"
 DENIED_MARKS = ("permission denied", "operation not permitted", "os error 1)", "os error 13)")
 
 
@@ -97,7 +97,7 @@ class StackReader:
             left = "had been left stopped and goes on again" if set_going(pid, before) else "is not touched"
             raise StackReadError(
                 f"py-spy did not answer within {self.deadline_s:g} s and was ended; the watched process {left}",
-                f"try it by hand: {shlex.join(self.command)} dump --nonblocking --pid {pid}",
+                f"try it by hand: {quote_command(self.command)} dump --nonblocking --pid {pid}",
                 hung=True,
             ) from None
         if process.returncode != 0:
@@ -171,7 +171,7 @@ def _explain(pid: int, master_pid: int | None, complaint: str, code: int, comman
         obstacle = explain_ptrace_denial(pid, master_pid)
         return StackReadError(f"ptrace not permitted: {obstacle.why}", obstacle.hint, lasting=True)
     said = " ".join(lines)[:LONGEST_REASON] or f"exit code {code}"
-    return StackReadError(f"py-spy: {said}", f"try it by hand: {shlex.join(command)} dump --nonblocking --pid {pid}")
+    return StackReadError(f"py-spy: {said}", f"try it by hand: {quote_command(command)} dump --nonblocking --pid {pid}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

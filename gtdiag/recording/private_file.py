@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import stat
 from pathlib import Path
 
 from gtdiag.errors import RecordingError
 from gtdiag.recording.shared_folders import ForeignPlaceError, check_pipe, follow_own_links
+from gtdiag.shell_words import quote_command
 
 _PRIVATE = 0o600
 
@@ -55,7 +55,7 @@ def _open_linked_device(path: str) -> int:
     """Open what `>(gzip > FILE)` and /dev/stdout are: links to a pipe or a terminal."""
     refused = RecordingError(
         f"{path} is a symbolic link, which a recording does not follow",
-        hint=f"name the file itself: --record {shlex.quote(os.path.realpath(path))}",
+        hint=f"name the file itself: --record {quote_command([os.path.realpath(path)])}",
     )
     if Path(path).is_file() or not Path(path).exists():
         raise refused
