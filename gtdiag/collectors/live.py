@@ -22,6 +22,7 @@ from gtdiag.collectors.look_queue import LookQueue
 from gtdiag.collectors.looks import SAMPLE_RESOLUTION_S
 from gtdiag.collectors.machine_samples import CGROUP_AT_ONCE, MachineSampler
 from gtdiag.collectors.master import MasterFacts, master_events
+from gtdiag.collectors.own_memory import warn_of_little_memory
 from gtdiag.collectors.own_replica import OwnReplica, read_host_name
 from gtdiag.collectors.permissions import say_rerun
 from gtdiag.collectors.processes import WorkerProcess
@@ -205,6 +206,7 @@ class LiveCollector:
         yield from self._settings_events(master)
         if gap is not None:
             yield gap
+        yield from warn_of_little_memory(self._host.own_memory(), self._clock, self.master_pid)
         yield from self._find_successors(master)
         # The workers first: which of the old log lines matter depends on who lives.
         for watched in list(self._masters.values()):

@@ -120,9 +120,9 @@ def forks() -> list[str]:
     return _storm("forks", 12, pause=False, least_rate=100)
 
 
-def deaths() -> list[str]:
+def deaths(watch_s: float = 12) -> list[str]:
     """As gunicorn does it by itself."""
-    return _storm("deaths", 12, pause=True, least_rate=8)
+    return _storm("deaths", watch_s, pause=True, least_rate=8)
 
 
 def restarts() -> list[str]:

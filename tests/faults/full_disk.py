@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.environments import NEWEST
@@ -39,8 +40,8 @@ def on_a_disk(folder: Path, size: str, *arguments: str, full: bool = False) -> M
     )
 
 
-def disk() -> list[str]:
-    """Recording, report and both; what was wrong, in words. Raises CannotTryError."""
+def disk(formats: Sequence[str] = ("html", "json", "text")) -> list[str]:
+    """A recording, and reports in these formats; what was wrong, in words. Raises CannotTryError."""
     _need_mounts()
     wrong = []
     with contextlib.ExitStack() as stack:
@@ -60,9 +61,9 @@ def disk() -> list[str]:
         if not again.report["workers"]:
             wrong.append(f"recording: what was recorded cannot be read: {again.stderr[-300:]}")
 
-        for report_format in ("html", "json", "text"):
+        for report_format in formats:
             output = ("--format", report_format, "-o", str(place / "report"))
-            done = on_a_disk(folder, "64k", *watch, "--for", "4s", *output, full=True)
+            done = on_a_disk(folder, "64k", *watch, "--for", "3s", *output, full=True)
             name = f"report as {report_format}"
             print(_line(name, done), flush=True)
             wrong += [f"{name}: {words}" for words in _look(done, "No space left on device")]

@@ -39,14 +39,14 @@ innocent_bystander()
 """The other process: a Python too, whose stack would be read as readily as the worker's."""
 
 
-def pid_reuse() -> list[str]:
-    """Both ways, in a namespace; what was wrong, in words. Raises CannotTryError."""
+def pid_reuse(*ways: str) -> list[str]:
+    """In a namespace, both ways or those that are named; what was wrong, in words. Raises CannotTryError."""
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         raise CannotTryError("needs root and unshare (util-linux)")
     unshare = ["unshare", "--pid", "--mount-proc", "--fork", "--kill-child"]
     if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode:
         raise CannotTryError("no PID namespace can be made here")
-    command = [*unshare, sys.executable, "-m", "tests.faults.pid_reuse"]
+    command = [*unshare, sys.executable, "-m", "tests.faults.pid_reuse", *ways]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=REPOSITORY, timeout=150)
     print(done.stdout, end="", flush=True)
     if done.returncode == 0:
@@ -120,6 +120,9 @@ def by_another_process() -> list[str]:
             decoy.wait()
 
 
+WAYS = {"worker": by_another_worker, "process": by_another_process}
+
+
 def _set_next(pid: int) -> None:
     LAST_PID.write_text(str(pid - 1))
 
@@ -172,8 +175,8 @@ def _stuck_worker(gunicorn: GunicornProcess) -> int:
 
 
 def main() -> int:
-    """In the namespace: both ways."""
-    wrong = by_another_worker() + by_another_process()
+    """In the namespace."""
+    wrong = [words for way in sys.argv[1:] or WAYS for words in WAYS[way]()]
     print("\n".join(wrong), file=sys.stderr)
     return bool(wrong)
 

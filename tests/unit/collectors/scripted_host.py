@@ -94,6 +94,7 @@ class ScriptedHost:
         self.masters = {master.pid: master for master in masters}
         self.looks: list[tuple[float, int]] = []
         self.cgroup_memory: CgroupMemory | None = CgroupMemory(None, 1, 0)
+        self.own_memory_left: CgroupMemory | None = None
         self.denied = False
         self.forgotten: list[WorkerId] = []
         self.closed = False
@@ -160,6 +161,9 @@ class ScriptedHost:
 
     def cgroup(self, pid: int) -> CgroupMemory | None:
         return self.cgroup_memory
+
+    def own_memory(self) -> CgroupMemory | None:
+        return self.own_memory_left
 
     def look_parts(self, pid: int, worker: WorkerId | None, master_pid: int) -> tuple[LookPart, ...]:
         return (lambda: self._look(pid, worker, master_pid),)
