@@ -16,6 +16,9 @@ from gtdiag.collectors.programs import find_program
 READ_BACK_ENTRIES = 2500
 """How many of the latest entries are read at the start, as many as a file's 256 kB have lines."""
 
+READ_BACK_S = 30.0
+"""In which journalctl has printed them: it opens every journal file, on a slow disk for seconds."""
+
 _WRITTEN_AT = re.compile(r'"__REALTIME_TIMESTAMP"\s*:\s*"(\d+)"')
 _BLIND = re.compile(
     r"not seeing messages|insufficient permissions|No journal files were (?:found|opened)", re.IGNORECASE
@@ -43,7 +46,7 @@ class JournalTail:
         self.vanished = False
         self.why_vanished = ""
         self.left_out_bytes = 0
-        self._began_us = time.time_ns() // 1000
+        self._began_us, self._began_s = time.time_ns() // 1000, time.monotonic()
         self._process = subprocess.Popen(
             [*_dying_with_its_parent(), str(find_program("journalctl")), *journal_command(matches)[1:]],
             stdin=subprocess.DEVNULL,
@@ -76,7 +79,10 @@ class JournalTail:
 
     def _dated(self, line: TailLine) -> TailLine:
         written = _WRITTEN_AT.search(line.text)
-        return replace(line, old=written is not None and int(written[1]) < self._began_us)
+        old = written is not None and int(written[1]) < self._began_us
+        if old and time.monotonic() - self._began_s > READ_BACK_S:
+            old = False  # what was there has long been read: somebody has set the clock back
+        return replace(line, old=old)
 
     def _listen(self) -> None:
         """What journalctl complains of: it goes on, silently, where it may read only the user's own journal."""
