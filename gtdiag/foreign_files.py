@@ -6,30 +6,24 @@ waited for without end, or a link that leads out of the container.
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import functools
 import io
 import os
 import re
 import stat
-from collections.abc import Callable
+import struct
 
 NO_FILE = "it is not an ordinary file"
 _IN_ROOT = re.compile(r"(/proc/\d+/root)(/.*)", re.DOTALL)
 _OPENAT2 = 437
 """The same number on every architecture; Linux 5.6 (openat2(2))."""
 _RESOLVE_IN_ROOT = 0x10
+_HOW = struct.Struct("=QQQ")
+"""`struct open_how`: flags, mode, resolve."""
 _O_PATH = getattr(os, "O_PATH", 0)
 _MISSING = (errno.ENOSYS, errno.EPERM)
 """An older kernel; a seccomp profile that does not know the call."""
 _NEVER_WAITS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
-
-
-class _How(ctypes.Structure):
-    """`struct open_how`."""
-
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
 def open_foreign(path: str | os.PathLike[str]) -> io.FileIO:
@@ -85,22 +79,21 @@ def _open(path: str, flags: int) -> int:
 
 
 def _open_in_root(root: int, path: str, flags: int) -> int:
-    how = _How(flags, 0, _RESOLVE_IN_ROOT)
-    descriptor = _syscall()(
-        ctypes.c_long(_OPENAT2),
-        ctypes.c_int(root),
-        ctypes.c_char_p(os.fsencode(path)),
-        ctypes.byref(how),
-        ctypes.c_size_t(ctypes.sizeof(how)),
+    import ctypes  # half a millisecond, and only a container's files need it
+
+    how = ctypes.create_string_buffer(_HOW.pack(flags, 0, _RESOLVE_IN_ROOT), _HOW.size)
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    call.restype = ctypes.c_long
+    descriptor = int(
+        call(
+            ctypes.c_long(_OPENAT2),
+            ctypes.c_int(root),
+            ctypes.c_char_p(os.fsencode(path)),
+            how,
+            ctypes.c_size_t(_HOW.size),
+        )
     )
     if descriptor < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     return descriptor
-
-
-@functools.cache
-def _syscall() -> Callable[..., int]:
-    function: Callable[..., int] = ctypes.CDLL(None, use_errno=True).syscall
-    function.restype = ctypes.c_long  # type: ignore[attr-defined]
-    return function

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from gtdiag.collectors.trusted_files import why_not_trusted
+from gtdiag.trusted_files import why_not_trusted
 
 
 def find_program(name: str) -> Path | None:

@@ -18,9 +18,9 @@ from gtdiag.collectors.left_stopped import read_state_before, set_going
 from gtdiag.collectors.permissions import explain_ptrace_denial
 from gtdiag.collectors.processes import is_alive
 from gtdiag.collectors.programs import find_program
-from gtdiag.collectors.trusted_files import why_not_trusted
 from gtdiag.model.stacks import Frame, ThreadStack
 from gtdiag.shell_words import quote_command
+from gtdiag.trusted_files import why_not_trusted
 
 DEADLINE_S = 4.0
 """py-spy 0.4 answers in about 10 ms; reading the symbols of a large executable from a slow disk takes seconds."""
