@@ -94,7 +94,7 @@ class StackReader:
             output, complaint = process.communicate(timeout=self.deadline_s)
         except subprocess.TimeoutExpired:
             _end(process)
-            left = "had been left stopped and goes on again" if set_going(pid, before) else "is not touched"
+            left = "had been left stopped and goes on again" if set_going(pid, before) else "runs on"
             raise StackReadError(
                 f"py-spy did not answer within {self.deadline_s:g} s and was ended; the watched process {left}",
                 f"try it by hand: {quote_command(self.command)} dump --nonblocking --pid {pid}",

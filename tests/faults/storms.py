@@ -22,7 +22,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.environments import NEWEST, standard_environment
-from tests.faults import fork_storm, full_disk, little_memory, pid_reuse, stepping_clock
+from tests.faults import (
+    fork_storm,
+    full_disk,
+    hidden_processes,
+    little_memory,
+    pid_reuse,
+    stepping_clock,
+    worker_stopped,
+)
 from tests.faults.measured import CannotTryError
 from tests.live.gtdiag_command import as_module
 from tests.live.gunicorn_process import GunicornProcess, running_gunicorn
@@ -96,6 +104,8 @@ FAULTS: dict[str, Callable[[], list[str]]] = {
     "clock-forward": stepping_clock.clock_forward,
     "memory": little_memory.memory,
     "disk": full_disk.disk,
+    "tracer": worker_stopped.tracer,
+    "hidepid": hidden_processes.hidepid,
 }
 
 

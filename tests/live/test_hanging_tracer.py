@@ -68,7 +68,7 @@ def test_the_worker_goes_on(
         reader.read(worker)
     assert traced(tmp_path / "traced") == [f"{worker} {state}"], "it was stopped while the tracer hung"
     assert raised.value.hung
-    assert raised.value.why.endswith("goes on again" if how == "stop" else "is not touched")
+    assert raised.value.why.endswith("goes on again" if how == "stop" else "runs on")
     assert answers(serving)
     assert psutil.Process(worker).status() in (psutil.STATUS_SLEEPING, psutil.STATUS_RUNNING)
     assert serving.worker_pids() == [worker]
