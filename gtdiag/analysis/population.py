@@ -69,6 +69,8 @@ class Population:
         self.live = False
         self._current: dict[str, dict[int, WorkerLife]] = defaultdict(dict)
         """The latest life of each pid of each stream."""
+        self._previous: dict[str, dict[int, WorkerLife]] = defaultdict(dict)
+        """The one before that: a pid may have come back when the last is told of the process that had it."""
         self._unended: dict[int, list[WorkerLife]] = defaultdict(list)
         """By their master: the lives that may not have ended; some of them have ended since, or changed hands."""
         self.forgotten = Forgotten()
@@ -150,6 +152,11 @@ class Population:
         stream = self.stream_of(event)
         life = self._current[stream].get(event.worker.pid)
         started = event.worker.started_at_s
+        if life is not None and started is not None and life.started_at_s != started:
+            previous = self._previous[stream].get(life.pid)
+            if previous is not None and previous.started_at_s == started:
+                self._mark_seen(previous, event)
+                return previous
         if life is not None and started is not None and life.started_at_s not in (None, started):
             life.replaced = True
             life = None
@@ -207,7 +214,9 @@ class Population:
         life.started_at_s = event.worker.started_at_s
         self._mark_seen(life, event)
         current = self._current[stream]
-        current.pop(life.pid, None)  # so that the order of the dictionary stays the order of the boots
+        # Taken out first, so that the order of the dictionary stays the order of the boots.
+        if (previous := current.pop(life.pid, None)) is not None:
+            self._previous[stream][life.pid] = previous
         current[life.pid] = life
         self.workers.append(life)
         bounds = self._bounds()
@@ -233,8 +242,10 @@ class Population:
 
     def _is_same_boot(self, known: WorkerLife, event: Event) -> bool:
         assert event.worker is not None
-        if known.death is not None or known.replaced:
+        if known.replaced:
             return False
+        if known.death is not None:
+            return self._is_boot_read_late(known, event)
         if event.worker.started_at_s is not None and known.started_at_s is not None:
             return event.worker.started_at_s == known.started_at_s
         in_log = event.origin.source == "log"
@@ -245,6 +256,12 @@ class Population:
         apart_s = abs((event.at - known.booted_at).total_seconds())
         # A worker that was there before the watch began was booted, in the log, at any time before.
         return apart_s <= threshold("log_join_s") or (in_log and event.at < known.booted_at) or known.from_backlog
+
+    def _is_boot_read_late(self, known: WorkerLife, event: Event) -> bool:
+        """Whether it is the line of a worker that was gone again before its log was read, a few hundred ms later."""
+        if event.origin.source != "log" or known.seen_in_log or known.booted_at is None or event.at is None:
+            return False
+        return abs((event.at - known.booted_at).total_seconds()) <= threshold("log_join_s")
 
     def _join_boot(self, known: WorkerLife, event: Event) -> None:
         if event.worker is not None and event.worker.started_at_s is not None:
@@ -287,6 +304,7 @@ class Population:
         gone = set(map(id, dropped))
         self.workers = [life for life in self.workers if id(life) not in gone]
         self._unended.clear()
+        self._previous.clear()
         for lives in self._current.values():
             lives.clear()
         for life in self.workers:

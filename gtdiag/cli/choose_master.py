@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from gtdiag.cli.completed_words import complete_masters
 from gtdiag.cli.environment import option
-from gtdiag.errors import AccessError, GtdiagError, NoSuchProcessError, NotGunicornError, UsageError
+from gtdiag.errors import (
+    AccessError,
+    GtdiagError,
+    NoMasterFoundError,
+    NoSuchProcessError,
+    NotGunicornError,
+    UsageError,
+)
+from gtdiag.foreign_files import read_foreign
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -20,6 +27,10 @@ class UnsupportedSystemError(GtdiagError):
     """Processes can be looked at on Linux only."""
 
     default_hint = "analyze a saved log instead: gtdiag analyze FILE"
+
+
+class HiddenProcessError(AccessError):
+    """The process is there, and /proc does not show it to this user."""
 
 
 def master_arguments(command: Command) -> Command:
@@ -48,22 +59,57 @@ def choose_master(pid: int | None, pidfile: str | None) -> int:
     if pidfile is not None:
         pid = read_pidfile(pidfile)
     if pid is None:
-        return find_only_master()
+        return _find_only_master(find_only_master)
     try:
         return find_master_of(pid)
-    except (NoSuchProcessError, NotGunicornError, AccessError) as error:
+    except (NoSuchProcessError, AccessError) as error:
         meant = find_masters_by_inner_pid(pid)
-        if meant:
-            masters = ", ".join(str(master) for master in meant)
-            error.hint = f"{pid} is a pid inside a container; the master seen from here: {masters}"
+        if not meant:
+            _raise_hidden(pid, error)
+        _name_outer(error, pid, meant)
+        raise
+    except NotGunicornError as error:
+        _name_outer(error, pid, find_masters_by_inner_pid(pid))
+        raise
+
+
+def _name_outer(error: GtdiagError, pid: int, meant: Sequence[int]) -> None:
+    if meant:
+        masters = ", ".join(str(master) for master in meant)
+        error.hint = f"{pid} is a pid inside a container; the master seen from here: {masters}"
+
+
+def _raise_hidden(pid: int, error: GtdiagError) -> None:
+    """Raise HiddenProcessError where the process is there and the mount of /proc keeps it from this user."""
+    from gtdiag.collectors.hidden_processes import find_hiding, is_hidden, say_how_to_see
+
+    option = find_hiding()
+    if option is not None and is_hidden(pid):
+        ctx = click.get_current_context(silent=True)
+        verb = (ctx.info_name if ctx is not None else None) or "watch"
+        raise HiddenProcessError(
+            f"process {pid} exists, but /proc hides it from this user (hidepid={option})",
+            hint=say_how_to_see(verb, pid),
+        ) from error
+
+
+def _find_only_master(find: Callable[[], int]) -> int:
+    try:
+        return find()
+    except NoMasterFoundError as error:
+        from gtdiag.collectors.hidden_processes import find_hiding, say_hidden, say_how_to_see
+
+        option = find_hiding()
+        if option is not None:
+            error.message += f"; {say_hidden(option)}"
+            error.hint = say_how_to_see("ps")
         raise
 
 
 def read_pidfile(path: str) -> int:
     """Return the pid in a pid file. Raises AccessError or NoSuchProcessError where there is none to be had."""
     try:
-        with Path(path).open("rb") as file:
-            text = file.read(64).strip()
+        text = read_foreign(path, 64).strip()
     except PermissionError as error:
         raise AccessError(f"the pid file {path} may not be read by this user") from error
     except OSError as error:

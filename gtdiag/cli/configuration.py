@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gtdiag.cli.suggestions import did_you_mean
-from gtdiag.cli.trusted_files import why_not_trusted
 from gtdiag.errors import UsageError
+from gtdiag.trusted_files import why_not_trusted
 
 NO_CONFIGURATION = "none"
 OWN_FILE = "gtdiag.toml"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
 
-from gtdiag.cli.choose_master import UnsupportedSystemError, choose_master, master_arguments
+from gtdiag.cli.choose_master import HiddenProcessError, UnsupportedSystemError, choose_master, master_arguments
 from gtdiag.cli.environment import describe_environment, option
 from gtdiag.cli.output_file import write_standard_output
 from gtdiag.cli.terminal import page_of
@@ -70,23 +69,9 @@ def _choose(pid: int | None, pidfile: str | None) -> tuple[int | None, bool | No
         return choose_master(pid, pidfile), True
     except NoMasterFoundError:
         return None, None
+    except HiddenProcessError:
+        raise  # nothing at all is seen of it
     except AccessError:
         if pid is None:
             raise
         return pid, None  # another user's process: to say what is missing is what this command is for
-    except NoSuchProcessError:
-        if pid is not None and _exists(pid):
-            raise AccessError(
-                f"process {pid} exists, but /proc hides it from this user (hidepid)",
-                hint=f"run as the user that runs gunicorn, or: sudo gtdiag doctor {pid}",
-            ) from None
-        raise
-
-
-def _exists(pid: int) -> bool:
-    """Ask without /proc: getpgid(2) needs no permission. A zombie that /proc shows does not count as hidden."""
-    try:
-        os.getpgid(pid)
-    except (ProcessLookupError, PermissionError, OverflowError):
-        return False
-    return not os.path.lexists(f"/proc/{pid}")

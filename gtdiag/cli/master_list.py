@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gtdiag.collectors.containers import find_own_engine
+from gtdiag.collectors.hidden_processes import find_hiding, say_hidden, say_how_to_see
 from gtdiag.collectors.ps import MasterSummary, collect_masters
 from gtdiag.model.report import Gap
 from gtdiag.renderers.ps import Health, MasterRow
@@ -16,6 +17,9 @@ def list_masters() -> tuple[list[MasterRow], list[Gap]]:
         for master in masters
         if master.why_unknown
     ]
+    hiding = find_hiding()
+    if hiding is not None:
+        gaps.append(Gap(what="processes", why=say_hidden(hiding), hint=say_how_to_see("ps")))
     return [_row_of(master) for master in masters], gaps
 
 

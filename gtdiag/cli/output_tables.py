@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gtdiag.cli.output_file import OutputError
+from gtdiag.cli.output_file import MODE, OutputError
 from gtdiag.errors import ToolMissingError, UsageError
+from gtdiag.recording.shared_folders import ForeignPlaceError, follow_own_links
 
 if TYPE_CHECKING:
     from gtdiag.fleet.work import SourceTables
@@ -33,7 +35,10 @@ def write_tables(folder: str, tables: Sequence[SourceTables]) -> None:
     """Write both files, the sources in the order given. Raises OutputError."""
     from gtdiag.fleet.tables import EVENT_COLUMNS, INCIDENT_COLUMNS, join_tables
 
-    target = Path(folder)
+    try:
+        target = follow_own_links(folder)
+    except ForeignPlaceError as error:
+        raise OutputError(f"cannot write tables to {folder}: {error}", hint="give another folder with -o") from error
     written: list[tuple[Path, Path]] = []
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -41,9 +46,12 @@ def write_tables(folder: str, tables: Sequence[SourceTables]) -> None:
             ("events.parquet", EVENT_COLUMNS, [table.events for table in tables]),
             ("incidents.parquet", INCIDENT_COLUMNS, [table.incidents for table in tables]),
         ):
-            partial = target / f".{name}.{os.getpid()}.part"
+            # A name that nobody can foresee, opened here: a writer of tables would follow a link under it.
+            partial = target / f".{name}.{secrets.token_hex(4)}.part"
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), MODE)
             written.append((partial, target / name))
-            join_tables(parts, schema, str(partial))
+            with open(descriptor, "wb") as file:  # noqa: PTH123 (the descriptor is open)
+                join_tables(parts, schema, file)
         for partial, final in written:
             partial.replace(final)
     except OSError as error:

@@ -9,6 +9,7 @@ import click
 from gtdiag.cli.environment import describe_environment, option
 from gtdiag.cli.parameter_types import moment
 from gtdiag.errors import ExitCode, UsageError
+from gtdiag.shell_words import quote_command
 
 
 @click.command(
@@ -59,7 +60,9 @@ def redact(
       gtdiag redact incident.jsonl.gz -o public.jsonl --hide-names
     """
     if output is None:
-        raise UsageError("a redacted copy needs a name", hint=f"gtdiag redact {recording} -o FILE")
+        raise UsageError(
+            "a redacted copy needs a name", hint=f"{quote_command(['gtdiag', 'redact', recording])} -o FILE"
+        )
 
     from gtdiag.cli.redacted_copy import write_redacted_copy
 

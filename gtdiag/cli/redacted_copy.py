@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from gtdiag.analysis.ownership import CodeOwnership
-from gtdiag.cli.shell_words import quote_command
 from gtdiag.errors import GtdiagError, RecordingError, UsageError
 from gtdiag.model import events
 from gtdiag.model.events import Event
@@ -22,6 +21,7 @@ from gtdiag.recording.stripping.stripper import Stripper
 from gtdiag.recording.window import cut_to_window
 from gtdiag.recording.writer import RecordingWriter
 from gtdiag.renderers.escaping import escape_text
+from gtdiag.shell_words import quote_command
 
 _KEPT_OF_HOST = ("system", "release", "machine")
 _VERSION_OR_WORD = re.compile(r"^(?:\d+(?:\.\d+)*|[A-Za-z]\w*)")

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TextIO
 
-from gtdiag.cli.shell_words import quote_command
+from gtdiag.shell_words import quote_command
 
 
 def command_to_see_again(recording: str, *, rules: str | None, redact: bool) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from gtdiag.collectors.container_logs import FILE_SYSTEM, find_container_log
 from gtdiag.collectors.journal_tail import can_read_journal, journal_command
 from gtdiag.collectors.log_location import STANDARD_ERROR, STANDARD_OUTPUT, LogLocation
+from gtdiag.shell_words import quote_command
 
 _STANDARD_ERROR_NAMES = frozenset({"-", "", "/dev/stderr", "/dev/stdout", "/dev/fd/2", "/dev/fd/1", "/proc/self/fd/2"})
 _SERVICE = re.compile(r"/([^/\n]+\.service)(?=/|$)", re.MULTILINE)
@@ -63,7 +64,7 @@ def _followed_by_journalctl(matches: tuple[str, ...], shown: str, location: LogL
     return replace(
         location,
         why=f"the log is {shown}, and journalctl is not installed here",
-        hint=f"where it is: {' '.join(journal_command(matches))} | gtdiag watch PID --log -",
+        hint=f"where it is: {quote_command(journal_command(matches))} | gtdiag watch PID --log -",
     )
 
 

@@ -25,7 +25,8 @@ def read_heartbeat(file: HeartbeatFile, clock: Clock, version_major: int | None)
         mtime_s=stat.st_mtime,
         ctime_s=stat.st_ctime,
         mode=stat.st_mode,
-        wall_now_s=clock.now().timestamp(),
+        wall_now_s=clock.now().timestamp() + clock.stepped_s(),
         monotonic_now_s=clock.monotonic() + file.clock_offset_s,
         version_major=version_major,
+        stepped_s=clock.stepped_s(),
     )

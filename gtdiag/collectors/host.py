@@ -15,6 +15,7 @@ from gtdiag.collectors.heartbeats import read_heartbeat
 from gtdiag.collectors.kernel_log import KernelLog
 from gtdiag.collectors.looks import Looker, LookPart, sample_process
 from gtdiag.collectors.master import MasterFacts, read_master
+from gtdiag.collectors.own_memory import find_own_memory
 from gtdiag.collectors.processes import ProcessSampler, WorkerFinder, WorkerProcess, is_alive
 from gtdiag.gunicorn.heartbeat import Heartbeat
 from gtdiag.gunicorn.masters import find_successors
@@ -64,6 +65,9 @@ class Host(Protocol):
 
     def cgroup(self, pid: int) -> CgroupMemory | None:
         """Memory limit, use and kills; None where there is no memory cgroup."""
+
+    def own_memory(self) -> CgroupMemory | None:
+        """The same of gtdiag's own cgroup."""
 
     def cpu(self, pid: int) -> CpuShortage | None:
         """CPU quota, throttling and pressure."""
@@ -168,6 +172,10 @@ class ThisHost:
             self._cgroups[pid] = find_cgroup(pid)
         place = self._cgroups[pid]
         return None if place is None else read_cgroup(place)
+
+    def own_memory(self) -> CgroupMemory | None:
+        """See find_own_memory."""
+        return find_own_memory()
 
     def cpu(self, pid: int) -> CpuShortage | None:
         """The place is looked up once, as that of the memory is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
+from gtdiag.foreign_files import read_foreign
 from gtdiag.gunicorn.process_root import path_in_root
 
 LONGEST_BYTES = 256 * 1024
@@ -12,8 +13,7 @@ LONGEST_BYTES = 256 * 1024
 def read_host_names(pid: int) -> dict[str, str]:
     """Address to name by the process's /etc/hosts; empty where it cannot be read."""
     try:
-        with path_in_root(pid, "/etc/hosts").open("rb") as file:
-            return parse_hosts(file.read(LONGEST_BYTES).decode("utf-8", "replace"))
+        return parse_hosts(read_foreign(path_in_root(pid, "/etc/hosts"), LONGEST_BYTES).decode("utf-8", "replace"))
     except OSError:
         return {}
 

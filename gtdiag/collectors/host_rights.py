@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from gtdiag.collectors.cgroup import find_cgroup, read_cgroup
 from gtdiag.collectors.own_rights import read_hidepid
 from gtdiag.collectors.permissions import read_yama_scope
+from gtdiag.collectors.programs import find_program
 from gtdiag.collectors.stacks import find_py_spy
 from gtdiag.model.observability import Attempt, CgroupFacts, HostFacts
 
@@ -44,12 +44,12 @@ def collect_host_facts(pid: int) -> HostFacts:
 
 def try_journal() -> Attempt:
     """Ask journalctl for one entry of the kernel's: the journal that only administrators may read."""
-    program = shutil.which("journalctl")
+    program = find_program("journalctl")
     if program is None:
         return Attempt(False, "journalctl is not installed", NO_JOURNAL_HINT)
     if not any(folder.is_dir() for folder in JOURNALS):
         return Attempt(False, "this system keeps no journal", NO_JOURNAL_HINT)
-    code, output, complaint = _run([program, "--dmesg", "--lines=1", "--quiet", "--no-pager"])
+    code, output, complaint = _run([os.fspath(program), "--dmesg", "--lines=1", "--quiet", "--no-pager"])
     if code == 0 and output.strip():
         return Attempt(True)
     why = complaint or "it holds no entry of the kernel's that this user may read"

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 from gtdiag.collectors.log_tail import PipeTail, TailLine
+from gtdiag.collectors.programs import find_program
 
 READ_BACK_ENTRIES = 2500
 """How many of the latest entries are read at the start, as many as a file's 256 kB have lines."""
+
+READ_BACK_S = 30.0
+"""In which journalctl has printed them: it opens every journal file, on a slow disk for seconds."""
 
 _WRITTEN_AT = re.compile(r'"__REALTIME_TIMESTAMP"\s*:\s*"(\d+)"')
 _BLIND = re.compile(
@@ -30,7 +33,7 @@ def journal_command(matches: Sequence[str]) -> list[str]:
 
 def can_read_journal() -> bool:
     """Whether the journal's own reader is here."""
-    return shutil.which("journalctl") is not None
+    return find_program("journalctl") is not None
 
 
 class JournalTail:
@@ -43,9 +46,9 @@ class JournalTail:
         self.vanished = False
         self.why_vanished = ""
         self.left_out_bytes = 0
-        self._began_us = time.time_ns() // 1000
+        self._began_us, self._began_s = time.time_ns() // 1000, time.monotonic()
         self._process = subprocess.Popen(
-            [*_dying_with_its_parent(), *journal_command(matches)],
+            [*_dying_with_its_parent(), str(find_program("journalctl")), *journal_command(matches)[1:]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -80,7 +83,10 @@ class JournalTail:
 
     def _dated(self, line: TailLine) -> TailLine:
         written = _WRITTEN_AT.search(line.text)
-        return replace(line, old=written is not None and int(written[1]) < self._began_us)
+        old = written is not None and int(written[1]) < self._began_us
+        if old and time.monotonic() - self._began_s > READ_BACK_S:
+            old = False  # what was there has long been read: somebody has set the clock back
+        return replace(line, old=old)
 
     def _listen(self) -> None:
         """What journalctl complains of: it goes on, silently, where it may read only the user's own journal."""
@@ -98,7 +104,7 @@ class JournalTail:
 
 def _dying_with_its_parent() -> list[str]:
     """What makes the kernel end journalctl should gtdiag be killed; nothing where util-linux has no such option."""
-    command = ["setpriv", "--pdeathsig", "TERM"]
+    command = [str(find_program("setpriv")), "--pdeathsig", "TERM"]
     try:
         subprocess.run([*command, "true"], check=True, capture_output=True, timeout=5)
     except (OSError, subprocess.SubprocessError):

@@ -23,6 +23,7 @@ from gtdiag.collectors.look_queue import LookQueue
 from gtdiag.collectors.looks import SAMPLE_RESOLUTION_S
 from gtdiag.collectors.machine_samples import CGROUP_AT_ONCE, MachineSampler
 from gtdiag.collectors.master import MasterFacts, master_events
+from gtdiag.collectors.own_memory import warn_of_little_memory
 from gtdiag.collectors.own_replica import OwnReplica, read_host_name
 from gtdiag.collectors.permissions import say_rerun
 from gtdiag.collectors.processes import WorkerProcess
@@ -119,6 +120,7 @@ class LiveCollector:
         self._stop_reason: str | None = None
         self._called: tuple[socket.socket, socket.socket] | None = None
         """Where `stop` wakes a watch that waits."""
+        self._step_said_s = 0.0
         self._said: set[tuple[str, int]] = set()
         try:
             started_at_s = self._host.started_at_s(self.master_pid)
@@ -166,6 +168,7 @@ class LiveCollector:
                         yield from self._admit_soon(event)
                 yield from self._probes()
                 yield from self._looks.finished_looks()
+                yield from self._see_clock_steps()
                 if now_s >= due_s:
                     yield from self._sample()
                     # A machine that stood still does not have to catch up on missed intervals.
@@ -217,6 +220,22 @@ class LiveCollector:
         news = self._log.news()
         return None if news is None else [stop, news]
 
+    def _see_clock_steps(self) -> Iterator[Event]:
+        """Said each time: what the log says of a time, and what this report says, differ from now on."""
+        stepped_s = self._clock.stepped_s()
+        step_s, self._step_said_s = stepped_s - self._step_said_s, stepped_s
+        if step_s:
+            yield CollectionGap(
+                origin=Origin("master"),
+                at=self._clock.now(),
+                resolution_s=TICK_S,
+                master_pid=self.master_pid,
+                what="clock",
+                why=f"the machine's clock was set {'back' if step_s < 0 else 'forward'} by {abs(step_s):.1f} s during "
+                f"the watch; times from then on are those of the clock as it went before",
+                hint="chronyc tracking, or timedatectl timesync-status; pausing a virtual machine does it, too",
+            )
+
     def _probes(self) -> list[HealthSample]:
         return self._health.poll() if self._health is not None else []
 
@@ -237,6 +256,7 @@ class LiveCollector:
         yield from self._settings_events(master)
         if gap is not None:
             yield gap
+        yield from warn_of_little_memory(self._host.own_memory(), self._clock, self.master_pid)
         yield from self._find_successors(master)
         # The workers first: which of the old log lines matter depends on who lives.
         for watched in list(self._masters.values()):

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from gtdiag.collectors.clock import Clock
+from gtdiag.collectors.clock import Clock, choose_unstepped
 from gtdiag.collectors.log_tail import TailLine
 from gtdiag.model.events import CollectionGap, Event, MasterStarted, WorkerBooted, WorkerExited, WorkerSignalled
 from gtdiag.model.identity import Origin
+from gtdiag.shell_words import quote_command
 
 AGREEMENT_S = 2.0
 """A line that arrives within this of its stamp was written just now; the stamp itself is cut to the second."""
@@ -131,7 +132,7 @@ class LiveLog:
                 at=self._clock.now(),
                 what="log",
                 why=f"the log {self._file} grows faster than it can be read: parts of it were left out",
-                hint=f"afterwards, the saved log has them: gtdiag analyze {self._file}",
+                hint=f"afterwards, the saved log has them: {quote_command(['gtdiag', 'analyze', self._file])}",
             )
         ]
 
@@ -159,7 +160,9 @@ class LiveLog:
         event = self._translate(event)
         if event.at is None:
             return event
-        return dataclasses.replace(event, at=event.at.astimezone(self._clock.now().tzinfo))
+        now = self._clock.now()
+        at = choose_unstepped(event.at, now, self._clock.stepped_s())
+        return dataclasses.replace(event, at=at.astimezone(now.tzinfo))
 
     def _dated(self, event: Event) -> Event:
         """Use the arrival time where it agrees with the stamp: it is finer."""

@@ -68,5 +68,10 @@ def check_log(option: str) -> None:
         raise LogReadError(f"the log {path} does not exist", "give the file gunicorn logs to, or --log auto")
     if path.is_dir():
         raise LogReadError(f"the log {path} is a folder", "give the file gunicorn logs to, or --log auto")
+    if not path.is_file():
+        raise LogReadError(
+            f"the log {path} is no ordinary file, which could be followed",
+            "pipe it in: COMMAND | gtdiag watch PID --log -",
+        )
     if not os.access(path, os.R_OK):
         raise LogReadError(f"the log {path} may not be read by this user", "run with sudo, or --log none")

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from gtdiag.collectors.containers import KUBERNETES, find_engine, find_own_engine, read_container_id
 from gtdiag.collectors.permissions import say_rerun
+from gtdiag.foreign_files import open_foreign
 from gtdiag.gunicorn.process_root import path_as_meant, path_in_root
+from gtdiag.shell_words import quote_command
 
 OPEN_FLAGS = re.compile(r"^flags:\s*([0-7]+)", re.MULTILINE)
 STANDARD_ERROR, STANDARD_OUTPUT = 2, 1
@@ -79,8 +81,7 @@ def _named_file(pid: int, error_log: str, chdir: str | None) -> LogLocation:
     for candidate in candidates:
         try:
             if candidate.is_file():
-                with candidate.open("rb"):
-                    pass
+                open_foreign(candidate).close()
                 return LogLocation(path=_plain(candidate, pid), shown=_shown(candidate, pid, error_log))
         except PermissionError:
             denied = True
@@ -162,7 +163,7 @@ def _hint(pid: int) -> str:
         return f"{log} | gtdiag watch {pid} --log -"
     unit = re.search(r"/([^/\n]+\.service)(?:/|$)", cgroup, re.MULTILINE)
     if unit:
-        return f"journalctl -o json -f -u {unit[1]} | gtdiag watch {pid} --log -"
+        return f"journalctl -o json -f -u {quote_command([unit[1]])} | gtdiag watch {pid} --log -"
     return f"{JOURNAL.format(pid=pid)} | gtdiag watch {pid} --log -   (or name the file: --log PATH)"
 
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from gtdiag.collectors.file_changes import FileChanges
 
+from gtdiag.foreign_files import open_foreign, stat_foreign
+
 READ_BACK_BYTES = 256 * 1024
 """How much of the end is read at the start: some 2,500 lines, enough for the boot lines of a big server's workers."""
 
@@ -166,7 +168,7 @@ class FileTail:
     def _follow(self) -> list[TailLine]:
         """See whether the name means another file by now, and go on with that one."""
         try:
-            stat = self.path.stat()
+            stat = stat_foreign(self.path)
         except OSError as error:
             self._vanish(error.strerror or str(error))
             # The writer may still hold the old file open, so go on reading it.
@@ -184,7 +186,7 @@ class FileTail:
 
     def _open(self, *, at_end: bool) -> None:
         try:
-            file = self.path.open("rb", buffering=0)
+            file = open_foreign(self.path)
         except OSError as error:
             self._vanish(error.strerror or str(error))
             return

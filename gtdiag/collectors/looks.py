@@ -10,7 +10,7 @@ from datetime import datetime
 from gtdiag.collectors.clock import Clock
 from gtdiag.collectors.kernel_side import KernelSideReader
 from gtdiag.collectors.permissions import say_rerun
-from gtdiag.collectors.processes import ProcessSampler, read_wchan
+from gtdiag.collectors.processes import ProcessSampler, is_replaced, read_wchan
 from gtdiag.collectors.requests import requests_in_flight
 from gtdiag.collectors.shared_sockets import find_shared
 from gtdiag.collectors.stacks import StackReader, StackReadError
@@ -93,13 +93,16 @@ class Looker:
 
         The stacks are a part of their own, so that a py-spy that hangs does not hold back what the rest saw.
         """
-        parts: list[LookPart] = [lambda: self._timed(lambda: self._look_inside(pid, worker, master_pid))]
-        parts.append(lambda: self._timed(lambda: self._look_at_stacks(pid, worker, master_pid)))
+        parts: list[LookPart] = [lambda: self._timed(lambda: self._look_inside(pid, worker, master_pid), worker)]
+        parts.append(lambda: self._timed(lambda: self._look_at_stacks(pid, worker, master_pid), worker))
         return tuple(parts)
 
-    def _timed(self, look: Callable[[], list[Event]]) -> Look:
+    def _timed(self, look: Callable[[], list[Event]], worker: WorkerId | None) -> Look:
         started_s = self._clock.monotonic()
-        events = look()
+        # A look is made by pid, and takes time: what has another process's pid by now is not this worker's.
+        events = look() if worker is None or not is_replaced(worker) else []
+        if worker is not None and is_replaced(worker):
+            events = []
         picture = tuple(
             sample.threads if isinstance(sample, StackSample) else sample.suspended
             for sample in events
@@ -328,7 +331,7 @@ def sample_process(
         reading = sampler.read(pid, stat, brief=brief)
     except (ProcessLookupError, PermissionError):
         return None
-    if reading is None:
+    if reading is None or (worker is not None and not brief and is_replaced(worker)):
         return None
     return ProcessSample(
         origin=Origin("process"),

@@ -337,6 +337,14 @@ def is_alive(pid: int, started_at_s: float | None = None) -> bool:
     return is_same(stat, started_at_s)
 
 
+def is_replaced(worker: WorkerId) -> bool:
+    """Whether the pid is another process's by now: what was just read there may be of that one."""
+    try:
+        return worker.started_at_s not in (None, read_stat(worker.pid).started_at_s)
+    except (ProcessLookupError, PermissionError):
+        return False
+
+
 def is_same(stat: ProcessStat, started_at_s: float | None) -> bool:
     """Whether this is of a process that began then (None: whenever), and is no zombie."""
     return stat.state not in ("Z", "X") and started_at_s in (None, stat.started_at_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -14,14 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gtdiag.collectors.left_stopped import read_state_before, set_going
 from gtdiag.collectors.permissions import explain_ptrace_denial
+from gtdiag.collectors.processes import is_alive
+from gtdiag.collectors.programs import find_program
 from gtdiag.model.stacks import Frame, ThreadStack
+from gtdiag.shell_words import quote_command
+from gtdiag.trusted_files import why_not_trusted
 
 DEADLINE_S = 4.0
 """py-spy 0.4 answers in about 10 ms; reading the symbols of a large executable from a slow disk takes seconds."""
 REAP_S = 1.0
 LONGEST_REASON = 300
-INSTALL_HINT = f"{sys.executable} -m pip install py-spy"
+INSTALL_HINT = f"{quote_command([sys.executable])} -m pip install py-spy"
 DENIED_MARKS = ("permission denied", "operation not permitted", "os error 1)", "os error 13)")
 
 
@@ -46,7 +51,7 @@ class StackReader:
     """Runs one py-spy. `command` is how it is started; `deadline_s` after how long it is killed.
 
     py-spy only reads memory with `--nonblocking`: it never stops the process it looks at, so killing py-spy leaves
-    that process as it was.
+    that process as it was. That this is so is looked at whenever it was killed.
     """
 
     command: tuple[str, ...]
@@ -71,6 +76,7 @@ class StackReader:
         return self._read_once(pid, master_pid)
 
     def _read_once(self, pid: int, master_pid: int | None) -> tuple[ThreadStack, ...]:
+        before = read_state_before(pid)
         try:
             process = subprocess.Popen(
                 [*self.command, "dump", "--json", "--nonblocking", "--pid", str(pid)],
@@ -88,9 +94,10 @@ class StackReader:
             output, complaint = process.communicate(timeout=self.deadline_s)
         except subprocess.TimeoutExpired:
             _end(process)
+            left = "had been left stopped and goes on again" if set_going(pid, before) else "runs on"
             raise StackReadError(
-                f"py-spy did not answer within {self.deadline_s:g} s and was ended; the watched process is not touched",
-                f"try it by hand: {' '.join(self.command)} dump --nonblocking --pid {pid}",
+                f"py-spy did not answer within {self.deadline_s:g} s and was ended; the watched process {left}",
+                f"try it by hand: {quote_command(self.command)} dump --nonblocking --pid {pid}",
                 hung=True,
             ) from None
         if process.returncode != 0:
@@ -103,15 +110,16 @@ class StackReader:
 
 def find_py_spy() -> Path | None:
     """Find py-spy beside the running interpreter first, in PATH last."""
-    folders = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts")), Path(sys.prefix) / "bin"]
+    # Who can write the first three can write gtdiag itself; the last is below $HOME, whoever set that.
+    own = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts")), Path(sys.prefix) / "bin"]
+    users: list[Path] = []
     with contextlib.suppress(KeyError):
-        folders.append(Path(sysconfig.get_path("scripts", f"{os.name}_user")))
-    for folder in folders:
+        users.append(Path(sysconfig.get_path("scripts", f"{os.name}_user")))
+    for folder in (*own, *users):
         path = folder / "py-spy"
-        if path.is_file() and os.access(path, os.X_OK):
+        if path.is_file() and os.access(path, os.X_OK) and (folder in own or why_not_trusted(path) is None):
             return path
-    in_path = shutil.which("py-spy")
-    return Path(in_path) if in_path else None
+    return find_program("py-spy")
 
 
 def parse_stacks(output: bytes | str, pid: int, outer_id: Callable[[int], int] = int) -> tuple[ThreadStack, ...]:
@@ -156,17 +164,20 @@ def _frame(frame: dict[str, Any]) -> Frame:
 
 
 def _explain(pid: int, master_pid: int | None, complaint: str, code: int, command: Sequence[str]) -> StackReadError:
-    if not Path(f"/proc/{pid}").exists():
+    if not is_alive(pid):  # a zombie has no executable either
         return StackReadError(f"process {pid} ended while it was looked at", gone=True)
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     if any(mark in complaint.lower() for mark in DENIED_MARKS):
         obstacle = explain_ptrace_denial(pid, master_pid)
         return StackReadError(f"ptrace not permitted: {obstacle.why}", obstacle.hint, lasting=True)
     said = " ".join(lines)[:LONGEST_REASON] or f"exit code {code}"
-    return StackReadError(f"py-spy: {said}", f"try it by hand: {' '.join(command)} dump --nonblocking --pid {pid}")
+    return StackReadError(f"py-spy: {said}", f"try it by hand: {quote_command(command)} dump --nonblocking --pid {pid}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    # With all that it may have started: it leads a session of its own.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     # A py-spy in an uninterruptible read cannot be killed at once; it must not hold up the watch.
     with contextlib.suppress(subprocess.TimeoutExpired):

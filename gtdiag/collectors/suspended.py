@@ -9,7 +9,7 @@ from typing import Protocol
 
 from gtdiag.collectors.containers import find_own_engine
 from gtdiag.collectors.permissions import say_rerun
-from gtdiag.collectors.processes import is_alive
+from gtdiag.collectors.processes import is_alive, is_replaced
 from gtdiag.collectors.requests import SeenRequest
 from gtdiag.errors import GtdiagError
 from gtdiag.model.identity import WorkerId
@@ -126,6 +126,12 @@ class SuspendedReader:
             interpreter = self._interpreters.get(worker)
         if interpreter is None:
             interpreter = self._open(worker.pid)
+            # What is open stays that process's memory, whoever gets the pid; until then it may have been given away.
+            if is_replaced(worker):
+                from gtdiag.interpreter.errors import InterpreterGoneError  # imported by now, see _open
+
+                interpreter.close()
+                raise InterpreterGoneError(worker.pid, "the process has ended, and its pid is another's by now")
             with self._lock:
                 self._interpreters[worker] = interpreter
         return interpreter

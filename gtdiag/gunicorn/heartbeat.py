@@ -33,21 +33,29 @@ def judge_heartbeat(
     wall_now_s: float,
     monotonic_now_s: float,
     version_major: int | None = None,
+    stepped_s: float = 0.0,
 ) -> Heartbeat:
     """Say what a heartbeat file shows, in any gunicorn version (read in the sources of 20.1.0 to 27.0.1).
 
     The file alone tells the version's method: an mtime that the monotonic clock can have reached was set by 22 or
     later; mode 0 or 1 was set by 21 or earlier; a file with neither has not been touched since it was made, which in
     every version means that the worker has never beaten. `version_major` only keeps a strange umask (which can take
-    mkstemp's 0600 down to 0) from looking like a heartbeat on 22 and later.
+    mkstemp's 0600 down to 0) from looking like a heartbeat on 22 and later. `stepped_s`: how far the wall clock was set
+    since the watch began; a file may have been touched before that or after it.
     """
     if mtime_s <= monotonic_now_s + MONOTONIC_TOLERANCE_S:
         return Heartbeat(age_s=max(0.0, monotonic_now_s - mtime_s), ever=True)
     spinner_possible = version_major is None or version_major < FIRST_MONOTONIC_MAJOR
     if spinner_possible and (mode & 0o777) in SPINNER_MODES:
-        return Heartbeat(age_s=max(0.0, wall_now_s - ctime_s), ever=True)
+        return Heartbeat(age_s=_wall_age_s(ctime_s, wall_now_s, stepped_s), ever=True)
     made_at_s = ctime_s if spinner_possible else mtime_s
-    return Heartbeat(age_s=max(0.0, wall_now_s - made_at_s), ever=False)
+    return Heartbeat(age_s=_wall_age_s(made_at_s, wall_now_s, stepped_s), ever=False)
+
+
+def _wall_age_s(touched_at_s: float, wall_now_s: float, stepped_s: float) -> float:
+    """By the clock as it is, or as it would be had nobody set it: the younger one of those that can be."""
+    ages_s = (wall_now_s - touched_at_s, wall_now_s - stepped_s - touched_at_s)
+    return min((max(0.0, age_s) for age_s in ages_s if age_s >= -MONOTONIC_TOLERANCE_S), default=0.0)
 
 
 def major_of(version: str | None) -> int | None:

@@ -59,7 +59,7 @@ def find_masters() -> list[GunicornMaster]:
                         pid=pid,
                         started_at_s=read_stat(pid).started_at_s,
                         proof=proof,
-                        command_line=" ".join(read_arguments(pid)).strip(),
+                        command_line=_in_a_line(read_arguments(pid)),
                     )
                 )
         except (ProcessLookupError, PermissionError):
@@ -123,7 +123,7 @@ def find_master_of(pid: int) -> int:
             f"cannot tell whether process {pid} is gunicorn: its command line does not say so and its descriptors "
             "may not be read by this user"
         )
-    command = " ".join(read_arguments_or_nothing(pid)).strip()
+    command = _in_a_line(read_arguments_or_nothing(pid))
     raise NotGunicornError(f"process {pid} is not a gunicorn master or worker: {command or 'no command line'}")
 
 
@@ -163,6 +163,11 @@ def read_arguments_or_nothing(pid: int) -> tuple[str, ...]:
         return read_arguments(pid)
     except (ProcessLookupError, PermissionError):
         return ()
+
+
+def _in_a_line(arguments: tuple[str, ...]) -> str:
+    """A process chooses its arguments: a line break in them would begin a line that looks like one of gtdiag's."""
+    return " ".join(" ".join(arguments).split())
 
 
 def _proof(pid: int, *, has_children: bool) -> str | None:

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
+from gtdiag.foreign_files import read_foreign
 from gtdiag.gunicorn.command_line import parse_gunicorn_call
 from gtdiag.gunicorn.proc_files import read_arguments, read_environment
 from gtdiag.gunicorn.process_root import path_as_meant
@@ -77,6 +78,8 @@ DEFAULTS: Mapping[str, object] = {
 }
 DEFAULT_CONFIG = "gunicorn.conf.py"
 """In the working directory; found by itself since 19.4 (as ./gunicorn.conf.py in 20 and later)."""
+MOST_BYTES = 256 * 1024
+"""Of a configuration file: parsing takes hundreds of times the memory of the text."""
 SOURCES = ("command_line", "environment", "configuration_file", "default")
 
 
@@ -243,7 +246,7 @@ def read_settings(pid: int) -> Settings:
         if text is not None:
             try:
                 configuration, computed = parse_configuration(text)
-            except (SyntaxError, ValueError, RecursionError):
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
                 computed = []
                 problems.append(f"{path} could not be read as Python")
             if computed:
@@ -275,7 +278,7 @@ def _read_beside(pid: int, path: str) -> tuple[str | None, bool]:
         if candidate == Path(path) and not candidate.is_absolute():
             continue
         try:
-            return candidate.read_text(encoding="utf-8", errors="replace"), False
+            return read_foreign(candidate, MOST_BYTES).decode("utf-8", "replace"), False
         except PermissionError:
             continue
         except OSError:

@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from gtdiag.foreign_files import read_foreign
 from gtdiag.gunicorn.proc_files import read_environment
 from gtdiag.gunicorn.process_root import path_in_root
 
 VERSION_INFO = re.compile(r"^version_info\s*=\s*\(([^)]*)\)", re.MULTILINE)
 METADATA_VERSION = re.compile(r"^Version:\s*(\S+)", re.MULTILINE)
+MOST_BYTES = 256 * 1024
+"""What is wanted stands in the first lines."""
 PYTHON_NAME = re.compile(r"python(\d+\.\d+)")
 
 
@@ -36,7 +39,7 @@ def read_version_in(folder: Path) -> str | None:
     """The version of the gunicorn package in one folder of a search path."""
     package = folder / "gunicorn" / "__init__.py"
     try:
-        match = VERSION_INFO.search(package.read_text(encoding="utf-8", errors="replace"))
+        match = VERSION_INFO.search(read_foreign(package, MOST_BYTES).decode("utf-8", "replace"))
     except OSError:
         return None
     if match:
@@ -45,7 +48,7 @@ def read_version_in(folder: Path) -> str | None:
             return ".".join(parts)
     for metadata in sorted(folder.glob("gunicorn-*.dist-info/METADATA")):
         try:
-            named = METADATA_VERSION.search(metadata.read_text(encoding="utf-8", errors="replace"))
+            named = METADATA_VERSION.search(read_foreign(metadata, MOST_BYTES).decode("utf-8", "replace"))
         except OSError:
             continue
         if named:

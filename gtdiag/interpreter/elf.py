@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import struct
@@ -16,6 +17,7 @@ from elftools.construct import ConstructError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Section
 
+from gtdiag.foreign_files import open_foreign
 from gtdiag.interpreter.errors import InterpreterGoneError, InterpreterStartingError, UnsupportedInterpreterError
 
 _LIBPYTHON = re.compile(r"/libpython(3\.\d+)(t?)d?m?\.so[^/]*$")
@@ -183,7 +185,7 @@ def _image_of(pid: int, mapping: Mapping, is_executable: bool) -> InterpreterIma
     why = "its file cannot be opened"
     for path in _candidates(pid, mapping, is_executable):
         try:
-            with Path(path).open("rb") as stream:
+            with io.BufferedReader(open_foreign(path)) as stream:
                 status = os.fstat(stream.fileno())
                 key = (status.st_dev, status.st_ino, status.st_mtime_ns)
                 known = _images.get(key)

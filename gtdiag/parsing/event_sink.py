@@ -68,3 +68,16 @@ class EventSink:
             why="the time stamps have no offset from UTC; they are read as UTC",
             hint="times across files and time zones may be off; gunicorn 19.2 and later log the offset by default",
         )
+
+    def report_repeated_hour(self, stamp: Stamp | None, stream: str, line_number: int) -> None:
+        """Say that the stamps begin again an hour earlier, and how they are read."""
+        self.emit(
+            CollectionGap,
+            stamp,
+            stream,
+            line_number,
+            what="time_stamps",
+            why="the time stamps, which have no offset from UTC, go back as at the end of daylight saving time: those "
+            "after that are read as an hour later (-01:00)",
+            hint="log with an offset: gunicorn's own format has one",
+        )

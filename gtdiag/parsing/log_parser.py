@@ -37,6 +37,7 @@ from gtdiag.parsing.prefixes import CarriedLine, unwrap, unwrap_joined
 from gtdiag.parsing.record_lines import LogRecord, begins_record, parse_foreign_record, parse_own_record
 from gtdiag.parsing.relevance import HEAD_LINES, LINE_CHARACTERS, LOOK_BACK_CHARACTERS, REACH, find_reach
 from gtdiag.parsing.repeated_facts import RepeatedFacts
+from gtdiag.parsing.repeated_hour import RepeatedHour
 from gtdiag.parsing.startup_steps import StartupSteps, add_bounded
 from gtdiag.parsing.timestamps import Stamp, choose_stamp, parse_stamp
 from gtdiag.parsing.traceback_events import TracebackEvents
@@ -97,6 +98,7 @@ class LogParser:
         self._joiners: OrderedDict[tuple[str, int | None], TracebackJoiner] = OrderedDict()
         self._partial: dict[str, str] = {}
         self._latest_stamp: dict[str, Stamp] = {}
+        self._repeated_hour = RepeatedHour(_MOST_PENDING)
         self._latest_master: dict[str, int] = {}
         self._indents: dict[str, int] = {}
         self._started: dict[str, tuple[Fact, Stamp | None, int]] = {}
@@ -230,7 +232,10 @@ class LogParser:
             indent = len(text) - len(text.lstrip(" "))
             if stream in self._indents or (indent and len(self._indents) < _MOST_PENDING):
                 self._indents[stream] = indent
-        stamp = self._note_stamp(choose_stamp(record.stamp, carried.stamp), stream)
+        written = choose_stamp(record.stamp, carried.stamp)
+        if record.own and self._repeated_hour.note(written, stream):
+            self._sink.report_repeated_hour(self._repeated_hour.place(written, stream), stream, line_number)
+        stamp = self._note_stamp(written, stream)
         self._latest_writer = (stream, carried.carrier_pid)
         pid = record.pid if record.pid is not None else self._find_writer(carried)
         joiner = self._joiner(carried)
@@ -290,9 +295,7 @@ class LogParser:
             self._note_stamp(choose_stamp(parse_stamp(text, newest=self._newest), carried.stamp), stream)
             self._tracebacks.finish(joiner.add_record(None, line_number), stream)
             return
-        stamp = carried.stamp if carried.stamp is not None else self._latest_stamp.get(stream)
-        if carried.stamp is not None:
-            self._note_stamp(carried.stamp, stream)
+        stamp = self._note_stamp(carried.stamp, stream)
         piece, closed = joiner.add_line(text, self._find_writer(carried), stamp, line_number)
         self._tracebacks.finish(closed, stream)
         if piece:
@@ -332,6 +335,7 @@ class LogParser:
     def _note_stamp(self, stamp: Stamp | None, stream: str) -> Stamp | None:
         """Remember the latest time of a stream, for lines that have none."""
         latest = self._latest_stamp.get(stream)
+        stamp = self._repeated_hour.place(stamp, stream)
         if stamp is None:
             return latest
         # A carrier's stamp without an offset is worse than the writer's own of a line before.

@@ -8,6 +8,8 @@ import stat
 from pathlib import Path
 
 from gtdiag.errors import RecordingError
+from gtdiag.recording.shared_folders import ForeignPlaceError, check_pipe, follow_own_links
+from gtdiag.shell_words import quote_command
 
 _PRIVATE = 0o600
 
@@ -20,6 +22,7 @@ def open_private(path: str) -> int:
     anything of it is changed. Raises `RecordingError` for a symbolic link to a file, somebody else's file, and a file
     with further names (hard links); OSError where it cannot be opened at all.
     """
+    _check_way(path)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _PRIVATE)
     except OSError as error:
@@ -37,11 +40,22 @@ def open_private(path: str) -> int:
     return descriptor
 
 
+def _check_way(path: str) -> None:
+    """Before it is opened: a stranger's pipe would be waited for, a stranger's link of a folder be followed."""
+    try:
+        target = follow_own_links(path)
+        check_pipe(target, target.stat())
+    except FileNotFoundError:
+        return
+    except ForeignPlaceError as error:
+        raise RecordingError(f"cannot write the recording {path}: {error}", hint="give another --record FILE") from None
+
+
 def _open_linked_device(path: str) -> int:
     """Open what `>(gzip > FILE)` and /dev/stdout are: links to a pipe or a terminal."""
     refused = RecordingError(
         f"{path} is a symbolic link, which a recording does not follow",
-        hint=f"name the file itself: --record {os.path.realpath(path)}",
+        hint=f"name the file itself: --record {quote_command([os.path.realpath(path)])}",
     )
     if Path(path).is_file() or not Path(path).exists():
         raise refused
@@ -53,6 +67,10 @@ def _open_linked_device(path: str) -> int:
 
 
 def _check_own(path: str, status: os.stat_result) -> None:
+    try:
+        check_pipe(Path(path), status)
+    except ForeignPlaceError as error:
+        raise RecordingError(f"cannot write the recording {path}: {error}", hint="give another --record FILE") from None
     if not stat.S_ISREG(status.st_mode):
         return
     why = ""

@@ -19,7 +19,6 @@ from pathlib import Path
 from gtdiag.analysis import Analysis
 from gtdiag.cli.key_sequences import KeyDecoder
 from gtdiag.cli.parameter_types import parse_duration
-from gtdiag.cli.shell_words import quote_command
 from gtdiag.collectors.cgroup import parse_cgroup_mounts, parse_memberships
 from gtdiag.collectors.descriptors import parse_descriptor_link
 from gtdiag.collectors.host_names import parse_hosts
@@ -52,6 +51,7 @@ from gtdiag.renderers.json_report import render_json
 from gtdiag.renderers.markdown_escaping import escape_markdown, fence_code, quote_code
 from gtdiag.renderers.redaction import redact_text
 from gtdiag.rules.user_rules import parse_rules_toml
+from gtdiag.shell_words import quote_command
 
 ROOT = Path(__file__).parents[2]
 NEWEST = datetime(2026, 1, 5, tzinfo=timezone.utc)

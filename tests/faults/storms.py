@@ -1,8 +1,9 @@
 """What a machine in a storm does to a watch: a flood in the log, SIGHUP after SIGHUP, two thousand processes.
 
-In each of them the watch must find the worker that hangs, stay below `MOST_MB`, and end with its report.
+In each of them the watch must find the worker that hangs, stay below `MOST_MB`, and end with its report. The faults of
+the modules beside this one have entries here too: each prints what gtdiag took and said, and gives what was wrong.
 
-Usage: python -m tests.faults.storms [flood|hups|processes ...]
+Usage: python -m tests.faults.storms [NAME ...]; without a name all of them, which takes some five minutes
 """
 
 from __future__ import annotations
@@ -21,6 +22,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.environments import NEWEST, standard_environment
+from tests.faults import (
+    fork_storm,
+    full_disk,
+    hidden_processes,
+    little_memory,
+    pid_reuse,
+    stepping_clock,
+    worker_stopped,
+)
+from tests.faults.measured import CannotTryError
 from tests.live.gtdiag_command import as_module
 from tests.live.gunicorn_process import GunicornProcess, running_gunicorn
 from tests.live.servers import mute_server
@@ -84,6 +95,18 @@ def processes(gunicorn: GunicornProcess, over: threading.Event) -> Iterator[None
 
 
 STORMS: dict[str, Storm] = {"flood": flood, "hups": hups, "processes": processes}
+FAULTS: dict[str, Callable[[], list[str]]] = {
+    "forks": fork_storm.forks,
+    "deaths": fork_storm.deaths,
+    "restarts": fork_storm.restarts,
+    "pids": pid_reuse.pid_reuse,
+    "clock-back": stepping_clock.clock_back,
+    "clock-forward": stepping_clock.clock_forward,
+    "memory": little_memory.memory,
+    "disk": full_disk.disk,
+    "tracer": worker_stopped.tracer,
+    "hidepid": hidden_processes.hidepid,
+}
 
 
 def weather(name: str) -> list[str]:
@@ -149,8 +172,17 @@ def weather(name: str) -> list[str]:
 def main() -> int:
     """The storms that were asked for, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("storms", nargs="*", choices=[*STORMS, []], help="all without any")
-    wrong = [words for name in parser.parse_args().storms or STORMS for words in weather(name)]
+    names = (*STORMS, *FAULTS)
+    parser.add_argument("storms", nargs="*", choices=[*names, []], metavar="NAME", help=f"of {', '.join(names)}")
+    wrong = []
+    for name in parser.parse_args().storms or names:
+        try:
+            found = weather(name) if name in STORMS else FAULTS[name]()
+        except CannotTryError as error:
+            print(f"{name:10} not tried: {error}", flush=True)
+            continue
+        print(f"{name:10} verdict: {'; '.join(found) or 'nothing found'}", flush=True)
+        wrong += found
     print("\n".join(wrong) or "nothing found")
     return bool(wrong)
 

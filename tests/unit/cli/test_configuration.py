@@ -12,7 +12,7 @@ import pytest
 from gtdiag.cli.configuration import read_configuration
 from gtdiag.cli.environment import EnvironmentOption
 from gtdiag.cli.main import run
-from gtdiag.cli.trusted_files import why_not_trusted
+from gtdiag.trusted_files import why_not_trusted
 from tests.unit.cli.command_options import every_option, sample_word, value_of
 
 LOG = Path(__file__).parents[3] / "fixtures" / "logs" / "sync-23.0.0-timeout-urllib" / "log.txt"

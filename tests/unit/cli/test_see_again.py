@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gtdiag.cli.see_again import command_to_see_again, say_how_to_see_again
-from gtdiag.cli.shell_words import quote_command
+from gtdiag.shell_words import quote_command
 
 NAMES = [
     "incident.jsonl",

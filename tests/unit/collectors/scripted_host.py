@@ -33,6 +33,9 @@ class ScriptedClock:
     def now(self) -> datetime:
         return BOOT + timedelta(seconds=self.now_s)
 
+    def stepped_s(self) -> float:
+        return 0.0
+
     def monotonic(self) -> float:
         return self.now_s
 
@@ -96,6 +99,7 @@ class ScriptedHost:
         self.masters = {master.pid: master for master in masters}
         self.looks: list[tuple[float, int]] = []
         self.cgroup_memory: CgroupMemory | None = CgroupMemory(None, 1, 0)
+        self.own_memory_left: CgroupMemory | None = None
         self.denied = False
         self.forgotten: list[WorkerId] = []
         self.closed = False
@@ -167,6 +171,9 @@ class ScriptedHost:
 
     def cgroup(self, pid: int) -> CgroupMemory | None:
         return self.cgroup_memory
+
+    def own_memory(self) -> CgroupMemory | None:
+        return self.own_memory_left
 
     def look_parts(self, pid: int, worker: WorkerId | None, master_pid: int) -> tuple[LookPart, ...]:
         return (lambda: self._look(pid, worker, master_pid),)

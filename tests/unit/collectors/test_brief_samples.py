@@ -20,6 +20,9 @@ class SettableClock(SystemClock):
 
     ahead_s = 0.0
 
+    def stepped_s(self) -> float:
+        return 0.0
+
     def monotonic(self) -> float:
         return super().monotonic() + self.ahead_s
 
