@@ -1,7 +1,7 @@
 """A network namespace to the kernel's tables of the sockets in it, read once for all processes looked at together.
 
-Reading /proc/net/tcp and tcp6 walks the kernel's whole hash tables: 2 to 3 ms, however few sockets there are. The workers
-of one server are in one namespace and are looked at one after the other.
+Reading /proc/net/tcp and tcp6 walks the kernel's whole hash tables: 2 to 3 ms, however few sockets there are. The
+workers of one server are in one namespace and are looked at one after the other.
 """
 
 from __future__ import annotations

@@ -54,9 +54,7 @@ def read_connections(pid: int) -> tuple[Connection, ...]:
     return read_sockets(pid)[0]
 
 
-def read_sockets(
-    pid: int, shared: SharedSocketTables | None = None
-) -> tuple[tuple[Connection, ...], dict[int, int]]:
+def read_sockets(pid: int, shared: SharedSocketTables | None = None) -> tuple[tuple[Connection, ...], dict[int, int]]:
     """Like `read_connections`, and with them the inodes of the sockets at the other end of the unix sockets.
 
     `shared`: tables of the kernel that were read for another process just now serve for this one too.

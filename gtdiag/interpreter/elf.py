@@ -79,11 +79,17 @@ class NotAnInterpreterError(Exception):
     """This file holds no interpreter that can be used; the text says why."""
 
 
+_FROM_THE_BEGINNING = " 00000000 "
+"""The offset as the kernel prints it (fs/proc/task_mmu.c: %08llx)."""
+
+
 def parse_maps(text: str) -> list[Mapping]:
     """The text of /proc/PID/maps to the mappings of files' beginnings, in address order, one for each file."""
     found: list[Mapping] = []
     seen: set[str] = set()
     for line in text.splitlines():
+        if _FROM_THE_BEGINNING not in line:
+            continue  # most of a worker's thousand mappings
         parts = line.split(maxsplit=5)
         if len(parts) < 6 or not parts[5].startswith("/") or parts[5] in seen:
             continue

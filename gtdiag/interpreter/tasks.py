@@ -168,6 +168,8 @@ class TaskReader:
         A worker that is blocked holds still; a chain that moves on could have been put together from two moments, all
         the easier in a program that does the same again and again.
         """
+        if self._objects.memory.at_rest:
+            return chains, []
         still: list[_Chain] = []
         moved: list[_Chain] = []
         if chains:
