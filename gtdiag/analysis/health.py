@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from statistics import median
 
 from gtdiag.model.events import HealthSample
 from gtdiag.model.report import Health, HealthOutage
@@ -60,6 +59,8 @@ class HealthTally:
         """What is known by now; None where nobody asked. `started_at`: the master's start."""
         if self._url is None:
             return None
+        from statistics import median  # with it come fractions and decimals: only where somebody asked
+
         return Health(
             url=self._url,
             probes=self._probes,

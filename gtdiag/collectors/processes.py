@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from gtdiag.collectors.clock import Clock
@@ -12,6 +11,7 @@ from gtdiag.gunicorn.heartbeat_files import HeartbeatFile, newest_file, read_hea
 from gtdiag.gunicorn.masters import find_successors, read_arguments_or_nothing
 from gtdiag.gunicorn.proc_files import ProcessStat, read_children, read_stat
 from gtdiag.model.identity import WorkerId
+from gtdiag.model.records import dataclass
 
 PEAK = re.compile(rb"^VmHWM:\s*(\d+) kB", re.MULTILINE)
 PROPORTIONAL = re.compile(rb"^Pss:\s*(\d+) kB", re.MULTILINE)

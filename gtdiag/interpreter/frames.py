@@ -5,13 +5,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from gtdiag.interpreter.errors import InconsistentReadError
 from gtdiag.interpreter.line_table import parse_linetable, parse_lnotab, parse_location_table
 from gtdiag.interpreter.objects import BYTES_DATA, OB_TYPE, ObjectReader
 from gtdiag.interpreter.remembered import ByBytes, Source
+from gtdiag.model.records import dataclass
 from gtdiag.model.stacks import Frame
 
 _LINE_TABLE_FORMATS = {
@@ -20,6 +21,8 @@ _LINE_TABLE_FORMATS = {
     "lnotab": parse_lnotab,
 }
 _MAX_LINE_TABLE_BYTES = 1 << 20
+_MAX_REMEMBERED_BYTES = 1 << 16
+"""Of a line table: that of a function of thousands of lines."""
 _MAX_LOCALS = 10_000
 MAX_STACK_FRAMES = 2000
 """Twice the default recursion limit; beyond that the outermost frames are left out."""
@@ -152,13 +155,13 @@ class FrameReader:
     def _source_of(self, address: int, info: CodeInfo) -> Source:
         """Everything that a code object's description was made of."""
         layout, memory, objects = self._layout, self._memory, self._objects
-        if info.line_table is None:
-            raise ValueError("not all of it was read")
+        if info.line_table is None or len(info.line_table) > _MAX_REMEMBERED_BYTES:
+            raise ValueError("not all of it was read, or too much to be kept")
         pointers = {layout.name, layout.filename, layout.line_table}
-        texts = [(layout.name, info.name), (layout.filename, info.file)]
+        texts = [layout.name, layout.filename]
         if layout.qualname is not None:
             pointers.add(layout.qualname)
-            texts.append((layout.qualname, info.function))
+            texts.append(layout.qualname)
         first, end = min(pointers), max(pointers) + 8
         source: Source = [
             (address + OB_TYPE, memory.read(address + OB_TYPE, 8)),
@@ -167,8 +170,8 @@ class FrameReader:
             # No field between them changes once the code is made (code.h of 3.8 to 3.15).
             (address + first, memory.read(address + first, end - first)),
         ]
-        for pointer, text in texts:
-            source += objects.text_source(memory.u64(address + pointer), text)
+        for pointer in texts:
+            source += objects.text_source(memory.u64(address + pointer))
         table = memory.u64(address + layout.line_table)
         size = BYTES_DATA + len(info.line_table) - OB_TYPE
         source.append((table + OB_TYPE, memory.read(table + OB_TYPE, size)))

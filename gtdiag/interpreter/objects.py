@@ -145,18 +145,16 @@ class ObjectReader:
             raise InconsistentReadError(f"no str at {address:#x}")
         return self._str_text(address, max_characters)
 
-    def text_source(self, address: int, text: str) -> Source:
+    def text_source(self, address: int) -> Source:
         """What a str was read from, to be remembered with what was made of it; ValueError for one that was cut."""
-        if len(text) >= _MAX_STRING_CHARACTERS:
-            raise ValueError("only a part of the text was read")
+        length = self.memory.i64(address + _STR_LENGTH)
         state = self.memory.u32(address + _STR_STATE)
         kind, compact, ascii_only = (state >> 2) & 7, (state >> 5) & 1, (state >> 6) & 1
-        if not compact:
-            raise ValueError("header and text lie apart")
+        if not compact or not 0 <= length < _MAX_STRING_CHARACTERS:
+            raise ValueError("header and text lie apart, or only a part of the text was read")
         layout = self.layout.object
         header = layout.str_header_ascii if ascii_only else layout.str_header_compact
-        size = header + kind * self.memory.i64(address + _STR_LENGTH)
-        return [(address + OB_TYPE, self.memory.read(address + OB_TYPE, size - OB_TYPE))]
+        return [(address + OB_TYPE, self.memory.read(address + OB_TYPE, header + kind * length - OB_TYPE))]
 
     def _str_text(self, address: int, max_characters: int) -> str:
         length = self.memory.i64(address + _STR_LENGTH)

@@ -12,8 +12,8 @@ from typing import Generic, TypeVar
 from gtdiag.interpreter.errors import UnreadableMemoryError
 from gtdiag.interpreter.memory import ProcessMemory
 
-MOST = 20_000
-"""Of each kind; a large application runs a few thousand code objects."""
+MOST = 4096
+"""Of each kind; what all threads and tasks of a large application are in is some hundreds of code objects."""
 
 Read = TypeVar("Read")
 
