@@ -73,11 +73,9 @@ class SharedSocketTables:
             return self._read(pid)  # which it is may not be asked: nothing to share with
         with self._lock:
             known = self._tables.get(namespace)
-            if (
-                known is not None
-                and time.monotonic() - known.read_at_s <= KEEP_S
-                and known.lacks(inodes) <= known.unknown
-            ):
+            if known is not None and time.monotonic() - known.read_at_s > KEEP_S:
+                known = None
+            if known is not None and known.lacks(inodes) <= known.unknown:
                 return known
             fresh = self._read(pid)
             fresh.unknown = fresh.lacks(inodes) | (known.unknown if known is not None else frozenset())
