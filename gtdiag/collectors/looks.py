@@ -12,7 +12,7 @@ from gtdiag.collectors.kernel_side import KernelSideReader
 from gtdiag.collectors.permissions import say_rerun
 from gtdiag.collectors.processes import ProcessSampler, read_wchan
 from gtdiag.collectors.requests import SeenRequest, requests_in_flight
-from gtdiag.collectors.shared_sockets import find_shared
+from gtdiag.collectors.shared_sockets import SharedSocketFinder
 from gtdiag.collectors.stacks import StackReader, StackReadError
 from gtdiag.collectors.suspended import SuspendedLook, SuspendedReader
 from gtdiag.gunicorn.proc_files import ProcessStat, read_clock_offset_s, read_stat
@@ -104,6 +104,7 @@ class Looker:
         self._redact = redact
         self._suspended = suspended_reader or SuspendedReader()
         self._kernel_side = KernelSideReader()
+        self._shared_sockets = SharedSocketFinder()
         self._lock = threading.Lock()
         self._reported: set[tuple[str, str]] = set()
         self._hangs: dict[WorkerId | None, int] = {}
@@ -357,13 +358,18 @@ class Looker:
                 worker,
                 master_pid,
             )
+        connections = seen.connections
+        if worker is not None:
+            connections = self._shared_sockets.find(pid, master_pid, connections)
         sample = SocketSample(
             origin=Origin("socket"),
             at=at,
             resolution_s=SAMPLE_RESOLUTION_S,
             worker=worker,
             master_pid=master_pid,
-            connections=seen.connections if worker is None else find_shared(pid, master_pid, seen.connections),
+            connections=seen.connections
+            if worker is None
+            else self._shared_sockets.find(pid, master_pid, seen.connections),
             waits=seen.waits,
         )
         if seen.without_traffic is None:
