@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from gtdiag.collectors.host_names import name_of, read_host_names
 from gtdiag.collectors.peer_processes import PeerFinder
 from gtdiag.collectors.socket_diagnostics import SocketDiagnosticsError
+from gtdiag.collectors.socket_tables import SharedSocketTables
 from gtdiag.collectors.sockets import read_sockets
 from gtdiag.collectors.tcp_traffic import find_other_ends, read_traffic
 from gtdiag.collectors.thread_waits import read_thread_waits
@@ -31,11 +32,12 @@ class KernelSideReader:
 
     def __init__(self) -> None:
         self._peers = PeerFinder()
+        self._tables = SharedSocketTables()
 
     def read(self, pid: int) -> KernelSide:
         """Look once. Raises ProcessLookupError when it is gone, PermissionError when its descriptors are not for us."""
         waits = read_thread_waits(pid)
-        connections, unix_peers = read_sockets(pid)
+        connections, unix_peers = read_sockets(pid, self._tables)
         outgoing = [connection for connection in connections if connection.outgoing]
         traffic: Mapping[int, TcpTraffic] = {}
         without_traffic = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,10 +11,10 @@ from gtdiag.collectors.clock import Clock
 from gtdiag.collectors.kernel_side import KernelSideReader
 from gtdiag.collectors.permissions import say_rerun
 from gtdiag.collectors.processes import ProcessSampler, is_replaced, read_wchan
-from gtdiag.collectors.requests import requests_in_flight
-from gtdiag.collectors.shared_sockets import find_shared
+from gtdiag.collectors.requests import SeenRequest, requests_in_flight
+from gtdiag.collectors.shared_sockets import SharedSocketFinder
 from gtdiag.collectors.stacks import StackReader, StackReadError
-from gtdiag.collectors.suspended import SuspendedReader
+from gtdiag.collectors.suspended import SuspendedLook, SuspendedReader
 from gtdiag.gunicorn.proc_files import ProcessStat, read_clock_offset_s, read_stat
 from gtdiag.model.events import (
     CollectionGap,
@@ -28,7 +28,7 @@ from gtdiag.model.events import (
     SuspendedSample,
 )
 from gtdiag.model.identity import Origin, WorkerId
-from gtdiag.model.stacks import SuspendedCode, ThreadStack
+from gtdiag.model.stacks import NamedHost, SuspendedCode, ThreadStack
 
 SAMPLE_RESOLUTION_S = 0.01
 HANGS_BEFORE_GIVING_UP = 2
@@ -49,6 +49,38 @@ class Look:
 
 _POLLS = frozenset({"select", "run_until_complete", "run_forever", "run", "_run_once"})
 """The innermost frames of a thread that waits in an event loop: asyncio's selector, or what calls uvloop's loop."""
+
+PATIENCE_S = 5.0
+"""How long py-spy's part waits to hear whether it is needed: reading 20,000 tasks takes part of a second."""
+
+
+class _Inside:
+    """What the part that reads the memory tells the other one: whether it has seen the stacks."""
+
+    def __init__(self) -> None:
+        self._told = threading.Event()
+        self._shows_stacks = False
+
+    def tell(self, shows_stacks: bool) -> None:
+        """Say so, once; what is said later does not count."""
+        if not self._told.is_set():
+            self._shows_stacks = shows_stacks
+            self._told.set()
+
+    def shows_stacks(self, patience_s: float) -> bool:
+        """Whether the stacks have been seen; False when it took too long to say."""
+        return self._told.wait(patience_s) and self._shows_stacks
+
+
+def _have_unnamed_peer(events: Sequence[Event]) -> bool:
+    """Whether a connection leads to a peer that only the application's own name can tell."""
+    return any(
+        connection.peer is not None and connection.peer_name is None
+        for event in events
+        if isinstance(event, SocketSample)
+        for connection in event.connections
+    )
+
 
 LookPart = Callable[[], Look]
 """A part of a look, to be run in a thread; it raises nothing."""
@@ -72,6 +104,7 @@ class Looker:
         self._redact = redact
         self._suspended = suspended_reader or SuspendedReader()
         self._kernel_side = KernelSideReader()
+        self._shared_sockets = SharedSocketFinder()
         self._lock = threading.Lock()
         self._reported: set[tuple[str, str]] = set()
         self._hangs: dict[WorkerId | None, int] = {}
@@ -89,13 +122,21 @@ class Looker:
                 self._missing = error
 
     def parts(self, pid: int, worker: WorkerId | None, master_pid: int) -> tuple[LookPart, ...]:
-        """The parts of a look at a worker (or at the master with `worker` None), to be run side by side.
+        """The parts of a look at a worker (or at the master with `worker` None), to be begun in their order.
 
-        The stacks are a part of their own, so that a py-spy that hangs does not hold back what the rest saw.
+        py-spy's stacks are a part of their own, so that a py-spy that hangs does not hold back what the rest saw. It is
+        not started where the process is at rest and its memory has shown the stacks already.
         """
-        parts: list[LookPart] = [lambda: self._timed(lambda: self._look_inside(pid, worker, master_pid), worker)]
-        parts.append(lambda: self._timed(lambda: self._look_at_stacks(pid, worker, master_pid), worker))
-        return tuple(parts)
+        inside = _Inside()
+        return (
+            lambda: self._timed(lambda: self._look_inside(pid, worker, master_pid, inside), worker),
+            lambda: self._after(inside, pid, worker, master_pid),
+        )
+
+    def _after(self, inside: _Inside, pid: int, worker: WorkerId | None, master_pid: int) -> Look:
+        if inside.shows_stacks(PATIENCE_S):
+            return self._timed(lambda: self._say_missing(worker, master_pid), worker)
+        return self._timed(lambda: self._look_at_stacks(pid, worker, master_pid), worker)
 
     def _timed(self, look: Callable[[], list[Event]], worker: WorkerId | None) -> Look:
         started_s = self._clock.monotonic()
@@ -110,15 +151,47 @@ class Looker:
         )
         return Look(tuple(events), max(0.0, self._clock.monotonic() - started_s), picture)
 
-    def _look_inside(self, pid: int, worker: WorkerId | None, master_pid: int) -> list[Event]:
+    def _look_inside(self, pid: int, worker: WorkerId | None, master_pid: int, inside: _Inside) -> list[Event]:
         process = worker or WorkerId(pid)
-        inside = self._look_at_suspended(process, worker, master_pid)
+        try:
+            sockets = self._look_at_sockets(pid, worker, master_pid)
+            at_rest = self._look_at_rest(process, worker, master_pid, with_hosts=_have_unnamed_peer(sockets))
+            inside.tell(at_rest is not None and any(isinstance(event, StackSample) for event in at_rest))
+        finally:
+            inside.tell(False)
+        if at_rest is None:
+            at_rest = self._look_part_by_part(process, worker, master_pid, with_hosts=_have_unnamed_peer(sockets))
+        return [*at_rest, *sockets]
+
+    def _look_at_rest(
+        self, process: WorkerId, worker: WorkerId | None, master_pid: int, *, with_hosts: bool
+    ) -> list[Event] | None:
+        """All that the memory shows at once; None where the process is not at rest."""
+        at, before_s = self._clock.now(), self._clock.monotonic()
+        seen = self._suspended.read_at_rest(process, with_query_values=not self._redact, with_hosts=with_hosts)
+        if seen is None:
+            return None
+        look = SuspendedLook(tuple(seen.suspended.suspended), truncated=seen.suspended.truncated)
+        events: list[Event] = [self._suspended_sample(at, before_s, worker, master_pid, look)]
         if worker is not None:
-            inside += self._look_at_requests(worker, master_pid)
+            events.append(self._request_sample(at, before_s, worker, master_pid, seen.requests))
+        if seen.threads:
+            events.append(self._stack_sample(at, before_s, process.pid, worker, master_pid, seen.threads))
+        return events + self._host_samples(at, worker, master_pid, seen.named_hosts)
+
+    def _look_part_by_part(
+        self, process: WorkerId, worker: WorkerId | None, master_pid: int, *, with_hosts: bool
+    ) -> list[Event]:
+        """What the memory of a process that runs shows: each part is read until it holds still."""
+        events = self._look_at_suspended(process, worker, master_pid)
+        if worker is not None:
+            events += self._look_at_requests(worker, master_pid)
         if self._stacks is None or worker in self._from_memory or self._has_given_up():
-            inside += self._stacks_from_memory(process, worker, master_pid)
-        inside += self._look_at_named_hosts(process, worker, master_pid)
-        return [*inside, *self._look_at_sockets(pid, worker, master_pid)]
+            events += self._stacks_from_memory(process, worker, master_pid)
+        if with_hosts:
+            at = self._clock.now()
+            events += self._host_samples(at, worker, master_pid, self._suspended.read_named_hosts(process))
+        return events
 
     def glimpse(self, worker: WorkerId, master_pid: int) -> StartupSample | None:
         """What a worker's main thread is in, from its memory alone; None where that cannot be read now."""
@@ -153,9 +226,7 @@ class Looker:
 
     def _look_at_stacks(self, pid: int, worker: WorkerId | None, master_pid: int) -> list[Event]:
         if self._stacks is None:
-            missing = self._missing
-            why, hint = (missing.why, missing.hint) if missing else ("py-spy is missing", "")
-            return self._gap("stacks", "stack", why, hint, worker, master_pid)
+            return self._say_missing(worker, master_pid)
         if worker in self._without_stacks or self._has_given_up():
             return []
         at, before_s = self._clock.now(), self._clock.monotonic()
@@ -173,6 +244,14 @@ class Looker:
             return self._gap("stacks", "stack", error.why, error.hint, worker, master_pid)
         self._ever_answered = True
         return [self._stack_sample(at, before_s, pid, worker, master_pid, threads)]
+
+    def _say_missing(self, worker: WorkerId | None, master_pid: int) -> list[Event]:
+        """The gap that a missing py-spy is: the stacks of workers that run are then less certain."""
+        if self._stacks is not None:
+            return []
+        missing = self._missing
+        why, hint = (missing.why, missing.hint) if missing else ("py-spy is missing", "")
+        return self._gap("stacks", "stack", why, hint, worker, master_pid)
 
     def _has_given_up(self) -> bool:
         return self._hangs_in_all >= HANGS_IN_ALL and not self._ever_answered
@@ -217,39 +296,43 @@ class Looker:
             if not look.gone:
                 return self._gap("suspended_code", "suspended", look.why, look.hint, worker, master_pid)
             return []
-        return [
-            SuspendedSample(
-                origin=Origin("suspended"),
-                at=at,
-                resolution_s=SAMPLE_RESOLUTION_S,
-                worker=worker,
-                master_pid=master_pid,
-                suspended=look.suspended,
-                duration_s=round(self._clock.monotonic() - before_s, 4),
-                truncated=look.truncated,
-                problems=look.problems,
-            )
-        ]
+        return [self._suspended_sample(at, before_s, worker, master_pid, look)]
+
+    def _suspended_sample(
+        self, at: datetime, before_s: float, worker: WorkerId | None, master_pid: int, look: SuspendedLook
+    ) -> SuspendedSample:
+        return SuspendedSample(
+            origin=Origin("suspended"),
+            at=at,
+            resolution_s=SAMPLE_RESOLUTION_S,
+            worker=worker,
+            master_pid=master_pid,
+            suspended=look.suspended or (),
+            duration_s=round(self._clock.monotonic() - before_s, 4),
+            truncated=look.truncated,
+            problems=look.problems,
+        )
 
     def _look_at_requests(self, worker: WorkerId, master_pid: int) -> list[Event]:
         at, now_s = self._clock.now(), self._clock.monotonic()
         seen = self._suspended.read_requests(worker, with_query_values=not self._redact)
-        if seen is None:
-            return []
-        return [
-            RequestSample(
-                origin=Origin("request"),
-                at=at,
-                resolution_s=SAMPLE_RESOLUTION_S,
-                worker=worker,
-                master_pid=master_pid,
-                requests=requests_in_flight(seen, at, now_s + (read_clock_offset_s(worker.pid) or 0.0)),
-            )
-        ]
+        return [] if seen is None else [self._request_sample(at, now_s, worker, master_pid, seen)]
 
-    def _look_at_named_hosts(self, process: WorkerId, worker: WorkerId | None, master_pid: int) -> list[Event]:
-        at = self._clock.now()
-        hosts = self._suspended.read_named_hosts(process)
+    def _request_sample(
+        self, at: datetime, now_s: float, worker: WorkerId, master_pid: int, seen: Sequence[SeenRequest]
+    ) -> RequestSample:
+        return RequestSample(
+            origin=Origin("request"),
+            at=at,
+            resolution_s=SAMPLE_RESOLUTION_S,
+            worker=worker,
+            master_pid=master_pid,
+            requests=requests_in_flight(seen, at, now_s + (read_clock_offset_s(worker.pid) or 0.0)),
+        )
+
+    def _host_samples(
+        self, at: datetime, worker: WorkerId | None, master_pid: int, hosts: tuple[NamedHost, ...]
+    ) -> list[Event]:
         if not hosts:
             return []
         return [
@@ -278,13 +361,18 @@ class Looker:
                 worker,
                 master_pid,
             )
+        connections = seen.connections
+        if worker is not None:
+            connections = self._shared_sockets.find(pid, master_pid, connections)
         sample = SocketSample(
             origin=Origin("socket"),
             at=at,
             resolution_s=SAMPLE_RESOLUTION_S,
             worker=worker,
             master_pid=master_pid,
-            connections=seen.connections if worker is None else find_shared(pid, master_pid, seen.connections),
+            connections=seen.connections
+            if worker is None
+            else self._shared_sockets.find(pid, master_pid, seen.connections),
             waits=seen.waits,
         )
         if seen.without_traffic is None:

@@ -7,7 +7,6 @@ process's own: at once where that is ours, else by a thread that enters it (setn
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import socket
 import struct
@@ -130,6 +129,8 @@ def _open_elsewhere(pid: int) -> socket.socket:
     failure: list[OSError] = []
 
     def enter() -> None:
+        import ctypes  # needed on the host of a container only
+
         try:
             with open(f"/proc/{pid}/ns/net", "rb") as namespace:  # noqa: PTH123
                 libc = ctypes.CDLL(None, use_errno=True)

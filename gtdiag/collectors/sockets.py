@@ -9,9 +9,8 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO
 
-from gtdiag.collectors.unix_peers import read_unix_peers
+from gtdiag.collectors.socket_tables import SharedSocketTables, SocketTables
 from gtdiag.model.stacks import Connection
 
 TCP_STATES = {
@@ -32,8 +31,6 @@ TCP_STATES = {
 SOCKET_LINK = re.compile(r"^socket:\[(\d+)\]$")
 UNIX_ACCEPTS = 0x10000
 """__SO_ACCEPTCON in the flags of /proc/net/unix: a listening socket."""
-LONGEST_TABLE_BYTES = 64 * 1024 * 1024
-_TABLE_PART_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +54,25 @@ def read_connections(pid: int) -> tuple[Connection, ...]:
     return read_sockets(pid)[0]
 
 
-def read_sockets(pid: int) -> tuple[tuple[Connection, ...], dict[int, int]]:
-    """Like `read_connections`, and with them the inodes of the sockets at the other end of the unix sockets."""
+def read_sockets(pid: int, shared: SharedSocketTables | None = None) -> tuple[tuple[Connection, ...], dict[int, int]]:
+    """Like `read_connections`, and with them the inodes of the sockets at the other end of the unix sockets.
+
+    `shared`: tables of the kernel that were read for another process just now serve for this one too.
+    """
     inodes = read_socket_inodes(pid)
     if not inodes:
         return (), {}
-    rows, unix_names = read_tables(pid, inodes)
-    peers: dict[int, int] = {}
-    if any(row.family == "unix" and not row.local for row in rows.values()):
-        peers = read_unix_peers(pid)
-        for inode, row in rows.items():
-            if row.family == "unix":
-                peer = unix_names.get(peers.get(inode, 0)) if not row.local else None
-                rows[inode] = dataclasses.replace(row, peer=peer)
-    return join_connections(inodes, rows), peers
+    tables = SocketTables(pid) if shared is None else shared.of(pid, inodes)
+    rows = {row.inode: row for name, parse in _TABLES for row in parse(tables.text(name, inodes))}
+    peers: Mapping[int, int] = {}
+    unnamed = [inode for inode, row in rows.items() if row.family == "unix" and not row.local]
+    if unnamed:
+        peers = tables.unix_peers()
+        at_other_ends = {peers[inode] for inode in unnamed if inode in peers}
+        names = {row.inode: row.local for row in parse_unix(tables.text("unix", at_other_ends)) if row.local}
+        for inode in unnamed:
+            rows[inode] = dataclasses.replace(rows[inode], peer=names.get(peers.get(inode, 0)))
+    return join_connections(inodes, rows), dict(peers)
 
 
 def read_socket_inodes(pid: int) -> dict[int, int]:
@@ -89,43 +91,6 @@ def read_socket_inodes(pid: int) -> dict[int, int]:
         if match:
             inodes[int(match[1])] = int(name)
     return inodes
-
-
-def _read_table(file: IO[bytes]) -> bytes:
-    """The table up to LONGEST_TABLE_BYTES. A read of so many at once would first allocate them all."""
-    parts: list[bytes] = []
-    left = LONGEST_TABLE_BYTES
-    while left > 0 and (part := file.read(min(left, _TABLE_PART_BYTES))):
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts)
-
-
-def read_tables(pid: int, inodes: Mapping[int, int]) -> tuple[dict[int, TableRow], dict[int, str]]:
-    """The rows of the process's network namespace that belong to `inodes`, and the names of all unix sockets there."""
-    rows: dict[int, TableRow] = {}
-    unix_names: dict[int, str] = {}
-    for name, parse in _TABLES:
-        try:
-            with open(f"/proc/{pid}/net/{name}", "rb") as file:  # noqa: PTH123
-                text = _read_table(file).decode("utf-8", "replace")
-        except OSError:
-            continue
-        if parse is not parse_unix:
-            text = _rows_of(text, inodes)
-        for row in parse(text):
-            if row.inode in inodes:
-                rows[row.inode] = row
-            if row.family == "unix" and row.local:
-                unix_names[row.inode] = row.local
-    return rows, unix_names
-
-
-def _rows_of(text: str, inodes: Mapping[int, int]) -> str:
-    """The rows of a table that are about these sockets: a server has thousands that belong to its other workers."""
-    wanted = {str(inode) for inode in inodes}
-    heading, *rows = text.splitlines() or [""]
-    return "\n".join([heading, *(row for row in rows if len(words := row.split(None, 10)) > 9 and words[9] in wanted)])
 
 
 def join_connections(inodes: Mapping[int, int], rows: Mapping[int, TableRow]) -> tuple[Connection, ...]:

@@ -32,11 +32,34 @@ class Reading(Protocol):
         """What could not be read, in words."""
 
 
+class RestingReading(Protocol):
+    """What one look at an interpreter at rest gives."""
+
+    @property
+    def suspended(self) -> Reading:
+        """Tasks and greenlets."""
+
+    @property
+    def threads(self) -> tuple[ThreadStack, ...] | None:
+        """The stacks of all threads; None where it is not known which is which."""
+
+    @property
+    def requests(self) -> Sequence[SeenRequest]:
+        """The requests that are being handled."""
+
+    @property
+    def named_hosts(self) -> tuple[NamedHost, ...]:
+        """The hosts that waiting frames name."""
+
+
 class OpenInterpreter(Protocol):
     """The part of `gtdiag.interpreter.Interpreter` that is needed here."""
 
     def read_suspended(self) -> Reading:
         """Read all suspended code once."""
+
+    def read_at_rest(self, *, with_query_values: bool, with_hosts: bool) -> RestingReading | None:
+        """Read everything at once; None where a thread runs meanwhile."""
 
     def read_threads(self) -> tuple[ThreadStack, ...]:
         """Read the stacks of the running threads."""
@@ -91,6 +114,13 @@ class SuspendedReader:
                 None, why=f"reading the memory failed: {error}", gone=not is_alive(worker.pid, worker.started_at_s)
             )
         return SuspendedLook(tuple(reading.suspended), truncated=reading.truncated, problems=tuple(reading.problems))
+
+    def read_at_rest(self, worker: WorkerId, *, with_query_values: bool, with_hosts: bool) -> RestingReading | None:
+        """Everything at once, of a process none of whose threads runs; None where that cannot be had, whyever."""
+        try:
+            return self._interpreter_of(worker).read_at_rest(with_query_values=with_query_values, with_hosts=with_hosts)
+        except (GtdiagError, OSError, ValueError):
+            return None  # reading it part by part says why
 
     def read_threads(self, worker: WorkerId) -> tuple[ThreadStack, ...]:
         """The stacks of a worker's threads, from its memory; empty where they cannot be read."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import field
 from typing import Protocol
 
 from gtdiag.interpreter.errors import InconsistentReadError
 from gtdiag.interpreter.line_table import parse_linetable, parse_lnotab, parse_location_table
-from gtdiag.interpreter.objects import ObjectReader
+from gtdiag.interpreter.objects import BYTES_DATA, OB_TYPE, ObjectReader
+from gtdiag.interpreter.remembered import ByBytes, Source
+from gtdiag.model.records import dataclass
 from gtdiag.model.stacks import Frame
 
 _LINE_TABLE_FORMATS = {
@@ -19,10 +21,14 @@ _LINE_TABLE_FORMATS = {
     "lnotab": parse_lnotab,
 }
 _MAX_LINE_TABLE_BYTES = 1 << 20
+_MAX_REMEMBERED_BYTES = 1 << 16
+"""Of a line table: that of a function of thousands of lines."""
 _MAX_LOCALS = 10_000
 MAX_STACK_FRAMES = 2000
 """Twice the default recursion limit; beyond that the outermost frames are left out."""
 _READS_FOR_A_STABLE_STACK = 3
+_MOST_PLACES = 1000
+"""Of one code object: a function has fewer calls in it, and nonsense must not fill the memory."""
 
 
 _FLAGS_AT = {"object": 36, "embedded": 48}
@@ -69,6 +75,8 @@ class CodeInfo:
     is_async: bool
     line_table: bytes | None
     """None where it could not be read. An empty one is normal: code of one line, up to 3.9."""
+    frames: dict[int, Frame] = field(default_factory=dict, compare=False)
+    """The frames of it that were described, by their offset."""
 
 
 Witnesses = list[tuple[int, bytes]]
@@ -96,26 +104,33 @@ class FrameFamily(Protocol):
 
 
 class FrameReader:
-    """Frames of one interpreter with their names and lines; remembers code objects for one look."""
+    """Frames of one interpreter with their names and lines; remembers code objects for one look, and for others as
+    `remembered.py` says.
+    """
 
-    def __init__(self, objects: ObjectReader, family: FrameFamily) -> None:
+    def __init__(self, objects: ObjectReader, family: FrameFamily, known: ByBytes[CodeInfo] | None = None) -> None:
         self._objects = objects
         self._memory = objects.memory
         self._layout = objects.layout.code
         self._family = family
         self._codes: dict[int, CodeInfo] = {}
-        self._lines: dict[tuple[int, int], int | None] = {}
+        self._known: ByBytes[CodeInfo] = known or ByBytes()
+        self._flags_at = _FLAGS_AT[objects.layout.frame.kind]
 
     def forget(self) -> None:
         """Begin a new look."""
-        self._codes.clear()
-        self._lines.clear()
+        if not self._memory.at_rest:
+            self._codes.clear()
 
     def code(self, address: int) -> CodeInfo:
         """The code object at `address`."""
         known = self._codes.get(address)
         if known is not None:
             return known
+        remembered = self._known.find(address, self._memory)
+        if remembered is not None:
+            self._codes[address] = remembered
+            return remembered
         layout, objects, memory = self._layout, self._objects, self._memory
         if objects.type_of(address).name != "code":
             raise InconsistentReadError(f"no code object at {address:#x}")
@@ -129,24 +144,53 @@ class FrameReader:
             name=name,
             file=objects.read_str(memory.u64(address + layout.filename)),
             first_line=memory.i32(address + layout.firstlineno),
-            is_async=bool(memory.u32(address + _FLAGS_AT[objects.layout.frame.kind]) & _ASYNC_FLAGS),
+            is_async=bool(memory.u32(address + self._flags_at) & _ASYNC_FLAGS),
             line_table=table,
         )
         self._codes[address] = info
+        with suppress(InconsistentReadError, ValueError):
+            self._known.keep(address, self._source_of(address, info), info)
         return info
+
+    def _source_of(self, address: int, info: CodeInfo) -> Source:
+        """Everything that a code object's description was made of."""
+        layout, memory, objects = self._layout, self._memory, self._objects
+        if info.line_table is None or len(info.line_table) > _MAX_REMEMBERED_BYTES:
+            raise ValueError("not all of it was read, or too much to be kept")
+        pointers = {layout.name, layout.filename, layout.line_table}
+        texts = [layout.name, layout.filename]
+        if layout.qualname is not None:
+            pointers.add(layout.qualname)
+            texts.append(layout.qualname)
+        first, end = min(pointers), max(pointers) + 8
+        source: Source = [
+            (address + OB_TYPE, memory.read(address + OB_TYPE, 8)),
+            (address + self._flags_at, memory.read(address + self._flags_at, 4)),
+            (address + layout.firstlineno, memory.read(address + layout.firstlineno, 4)),
+            # No field between them changes once the code is made (code.h of 3.8 to 3.15).
+            (address + first, memory.read(address + first, end - first)),
+        ]
+        for pointer in texts:
+            source += objects.text_source(memory.u64(address + pointer))
+        table = memory.u64(address + layout.line_table)
+        size = BYTES_DATA + len(info.line_table) - OB_TYPE
+        source.append((table + OB_TYPE, memory.read(table + OB_TYPE, size)))
+        return source
 
     def describe(self, raw: RawFrame) -> Frame:
         """A raw frame with its function, file and line."""
         info = self.code(raw.code)
-        key = (raw.code, raw.offset_bytes)
-        if key not in self._lines:
+        frame = info.frames.get(raw.offset_bytes)
+        if frame is None:
             line: int | None = info.first_line
             if raw.offset_bytes >= 0:
                 parse = _LINE_TABLE_FORMATS[self._layout.line_table_format]
                 table = info.line_table
                 line = None if table is None else parse(table, info.first_line, raw.offset_bytes)
-            self._lines[key] = line
-        return Frame(info.function, info.file, self._lines[key], coroutine=info.is_async)
+            frame = Frame(info.function, info.file, line, coroutine=info.is_async)
+            if len(info.frames) < _MOST_PLACES:
+                info.frames[raw.offset_bytes] = frame
+        return frame
 
     def generator(self, address: int, witnesses: Witnesses) -> GeneratorFrame:
         """The frame of a coroutine, generator or async generator; what was read is added to `witnesses`."""
@@ -170,6 +214,11 @@ class FrameReader:
         A running thread's stack changes all the time. Where the reads do not agree, only the outer frames that they
         have in common are given.
         """
+        if self._memory.at_rest:
+            try:
+                return self._family.thread_stack(thread_state)[::-1], True
+            except InconsistentReadError:
+                return [], False
         previous: list[RawFrame] | None = None
         common: list[RawFrame] = []
         for _ in range(_READS_FOR_A_STABLE_STACK + 1):

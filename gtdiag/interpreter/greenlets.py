@@ -165,7 +165,7 @@ class GreenletReader:
         fingerprint = (modules, memory.u64(modules + 16))
         if fingerprint == self._modules_without:
             return False
-        hubs = [name for name in _HUB_MODULES if objects.module(modules, name) is not None]
+        hubs = objects.has_any_module(modules, _HUB_MODULES)
         module = objects.module(modules, "greenlet") if hubs else None
         found = objects.attribute(module, "greenlet") if module else None
         if module is None or found is None or objects.type_at(found).name != _GREENLET:

@@ -52,6 +52,8 @@ class ProcessMemory:
         self._fd = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
         self.pages = _Pages(self.read_fresh)
         """What was read in this look, by page number (address / 4096); reading an item reads that page."""
+        self.at_rest = False
+        """The process is taken to be at rest (see stillness.py): nothing has to be read twice until that is over."""
 
     def close(self) -> None:
         """Close the file; reads fail from now on."""
@@ -61,8 +63,9 @@ class ProcessMemory:
         self.pages.clear()
 
     def forget(self) -> None:
-        """Begin a new look: nothing read so far is trusted any more."""
-        self.pages.clear()
+        """Begin a new look: nothing read so far is trusted any more, unless the process is taken to be at rest."""
+        if not self.at_rest:
+            self.pages.clear()
 
     def read_fresh(self, address: int, size: int) -> bytes:
         """Read past the cache; exactly `size` bytes or an error."""
@@ -89,6 +92,8 @@ class ProcessMemory:
         the same again and again may show each page of a chain in a state that it had, but not in every order.
         """
         changed: dict[int, list[bytes]] = {}
+        if self.at_rest:
+            return changed
         pages, descriptor = self.pages, self._fd
         in_order = sorted(pages)
         for done in range(rounds):

@@ -7,12 +7,13 @@ address may be stale.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from gtdiag.interpreter.errors import InconsistentReadError, UnreadableMemoryError
 from gtdiag.interpreter.layout import Layout
 from gtdiag.interpreter.memory import ProcessMemory, words
+from gtdiag.interpreter.remembered import ByBytes, Positions, Source
 
 # The same in every CPython from 3.8 to 3.15 (64-bit); the source is each version's headers.
 OB_TYPE = 8
@@ -58,25 +59,32 @@ class TypeInfo:
     dict_offset: int
 
 
+class KnownObjects:
+    """What is remembered for all interpreters that are forks of one process."""
+
+    def __init__(self) -> None:
+        self.types: ByBytes[TypeInfo] = ByBytes()
+        self.positions = Positions()
+
+
 _NEVER_READY = ("async_generator_asend", "async_generator_athrow", "async_generator_wrapped_value")
 """Static types that CPython up to 3.9 gives no base (does not make ready) until somebody asks for an attribute."""
 
 
 class ObjectReader:
-    """Reads objects of one interpreter; remembers types and strings of code for one look."""
+    """Reads objects of one interpreter; remembers types for one look, and for others as `remembered.py` says."""
 
-    def __init__(self, memory: ProcessMemory, layout: Layout) -> None:
+    def __init__(self, memory: ProcessMemory, layout: Layout, known: KnownObjects | None = None) -> None:
         self.memory = memory
         self.layout = layout
         self._types: dict[int, TypeInfo] = {}
-        self._dict_slots: dict[tuple[int, str], int] = {}
+        self._known = known or KnownObjects()
 
     def forget(self) -> None:
-        """Begin a new look. Dict positions stay: they are only hints and are checked at each use."""
+        """Begin a new look."""
         self.memory.forget()
-        self._types.clear()
-        if len(self._dict_slots) > 4096:
-            self._dict_slots.clear()
+        if not self.memory.at_rest:
+            self._types.clear()
 
     # Types
 
@@ -90,10 +98,15 @@ class ObjectReader:
         known = self._types.get(address)
         if known is not None:
             return known
+        remembered = self._known.types.find(address, self.memory)
+        if remembered is not None:
+            self._types[address] = remembered
+            return remembered
         names: list[str] = []
+        source: Source = []
         current = address
         while current and len(names) < _MAX_BASES:
-            names.append(self._type_name(current))
+            names.append(self._type_name(current, source))
             current = self.memory.u64(current + _TP_BASE)
         info = TypeInfo(
             address=address,
@@ -108,10 +121,14 @@ class ObjectReader:
         if not based or not 0 < info.basic_size < 1 << 20:
             raise InconsistentReadError(f"no type at {address:#x}")
         self._types[address] = info
+        self._known.types.keep(address, source, info)
         return info
 
-    def _type_name(self, address: int) -> str:
-        raw = self.memory.c_string(self.memory.u64(address + _TP_NAME))
+    def _type_name(self, address: int, source: Source) -> str:
+        source.append((address + _TP_NAME, self.memory.read(address + _TP_NAME, _TP_DICTOFFSET + 8 - _TP_NAME)))
+        at = self.memory.u64(address + _TP_NAME)
+        raw = self.memory.c_string(at)
+        source.append((at, raw + b"\0"))
         try:
             name = raw.decode("utf-8")
         except UnicodeDecodeError:
@@ -127,6 +144,17 @@ class ObjectReader:
         if "str" not in self.type_of(address).names:
             raise InconsistentReadError(f"no str at {address:#x}")
         return self._str_text(address, max_characters)
+
+    def text_source(self, address: int) -> Source:
+        """What a str was read from, to be remembered with what was made of it; ValueError for one that was cut."""
+        length = self.memory.i64(address + _STR_LENGTH)
+        state = self.memory.u32(address + _STR_STATE)
+        kind, compact, ascii_only = (state >> 2) & 7, (state >> 5) & 1, (state >> 6) & 1
+        if not compact or not 0 <= length < _MAX_STRING_CHARACTERS:
+            raise ValueError("header and text lie apart, or only a part of the text was read")
+        layout = self.layout.object
+        header = layout.str_header_ascii if ascii_only else layout.str_header_compact
+        return [(address + OB_TYPE, self.memory.read(address + OB_TYPE, header + kind * length - OB_TYPE))]
 
     def _str_text(self, address: int, max_characters: int) -> str:
         length = self.memory.i64(address + _STR_LENGTH)
@@ -236,28 +264,49 @@ class ObjectReader:
             found_values = table[2::3] if with_hash else table[1::2]
         yield from zip(found_keys, found_values, strict=False)
 
-    def dict_entries(self, address: int) -> list[tuple[int, int]]:
-        """The (key, value) addresses of a dict, in insertion order."""
+    def _dict_parts(self, address: int) -> tuple[int, int]:
+        """Addresses of a dict's keys object and of its array of values (0 where they lie with the keys)."""
         if "dict" not in self.type_of(address).names:
             raise InconsistentReadError(f"no dict at {address:#x}")
         keys, values = words(self.memory.read(address + _DICT_KEYS, 16))
-        if values:
-            values += self.layout.object.values_first
-        return [(key, value) for key, value in self._table_entries(keys, values) if key and value]
+        return keys, values + self.layout.object.values_first if values else 0
+
+    def dict_entries(self, address: int) -> list[tuple[int, int]]:
+        """The (key, value) addresses of a dict, in insertion order."""
+        return [(key, value) for key, value in self._table_entries(*self._dict_parts(address)) if key and value]
 
     def dict_get(self, address: int, name: str) -> int | None:
-        """The value of a str key. Where it was found last time is tried first."""
-        return self._find(self.dict_entries(address), name, address)
+        """The value of a str key. Where it was found last time is tried first: `sys.modules` has a thousand entries."""
+        keys, values = self._dict_parts(address)
+        position = self._known.positions.find(address, name)
+        if position is not None and not values:
+            start, count, width, _ = self._dict_table(keys)
+            if position < count:
+                key, value = words(self.memory.read(start + 8 * width * position, 8 * width))[-2:]
+                if key and value and self._str_equals(key, name):
+                    return value
+        return self._find(list(self._table_entries(keys, values)), name, address)
 
     def _find(self, entries: list[tuple[int, int]], name: str, owner: int) -> int | None:
-        hint = self._dict_slots.get((owner, name))
-        if hint is not None and hint < len(entries) and self._str_equals(entries[hint][0], name):
-            return entries[hint][1]
+        """The value of a name among entries, some of which may be empty."""
+        hint = self._known.positions.find(owner, name)
+        if hint is not None and hint < len(entries):
+            key, value = entries[hint]
+            if key and value and self._str_equals(key, name):
+                return value
         for position, (key, value) in enumerate(entries):
-            if self._str_equals(key, name):
-                self._dict_slots[owner, name] = position
+            if key and value and self._str_equals(key, name):
+                self._known.positions.keep(owner, name, position)
                 return value
         return None
+
+    def _str_is_one_of(self, address: int, texts: Collection[str]) -> bool:
+        try:
+            length = self.memory.u64(address + _STR_LENGTH)
+            candidates = [text for text in texts if len(text) == length]
+            return bool(candidates) and self.read_str(address) in candidates
+        except UnreadableMemoryError:
+            return False
 
     def _str_equals(self, address: int, text: str) -> bool:
         memory = self.memory
@@ -301,12 +350,12 @@ class ObjectReader:
 
     def attribute(self, address: int, name: str) -> int | None:
         """An instance's own attribute, else the class attribute of the nearest base that has it. Runs no descriptor."""
+        info = self.type_of(address)
+        if "module" in info.names:
+            return self.dict_get(self.memory.u64(address + _MODULE_DICT), name)
         own = self._find(self.instance_entries(address), name, address)
         if own is not None:
             return own
-        info = self.type_of(address)
-        if "module" in info.names:
-            return None
         for base in self.items(self.memory.u64(info.address + _TP_MRO))[:_MAX_BASES]:
             namespace = self.memory.u64(base + _TP_DICT)
             if namespace:
@@ -319,6 +368,10 @@ class ObjectReader:
         """A module of `sys.modules`, whose dict is at `modules`."""
         found = self.dict_get(modules, name)
         return found if found is not None and "module" in self.type_of(found).names else None
+
+    def has_any_module(self, modules: int, names: Collection[str]) -> bool:
+        """Whether one of these is imported; for names that mostly are not, so that the whole dict has to be seen."""
+        return any(self._str_is_one_of(key, names) for key, _ in self.dict_entries(modules))
 
     def weakref_targets(self, references: list[int]) -> list[int]:
         """What these weak references point to; dead ones, and objects of another type, are left out."""

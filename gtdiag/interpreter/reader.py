@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,14 +22,17 @@ from gtdiag.interpreter.errors import (
     UnsupportedInterpreterError,
 )
 from gtdiag.interpreter.frame_objects import FrameObjects
-from gtdiag.interpreter.frames import FrameFamily, FrameReader
+from gtdiag.interpreter.frames import CodeInfo, FrameFamily, FrameReader
 from gtdiag.interpreter.greenlets import GreenletReader
 from gtdiag.interpreter.layout import Layout, known_versions, read_layout
 from gtdiag.interpreter.memory import ProcessMemory
-from gtdiag.interpreter.objects import ObjectReader, Simple
+from gtdiag.interpreter.objects import KnownObjects, ObjectReader, Simple
 from gtdiag.interpreter.published_layout import PublishedLayoutReader, published_layout_of
+from gtdiag.interpreter.remembered import ByBytes
 from gtdiag.interpreter.requests_in_flight import RequestReader, RequestSeen
+from gtdiag.interpreter.stillness import mark_rest
 from gtdiag.interpreter.tasks import SuspendedReading, TaskReader
+from gtdiag.interpreter.thread_names import ThreadNameReader
 from gtdiag.interpreter.threads import ThreadReader
 from gtdiag.model.stacks import NamedHost, ThreadStack
 
@@ -140,6 +143,27 @@ class RemoteObject:
         return f"<RemoteObject at {self.address:#x}>"
 
 
+class KnownCode:
+    """What is remembered of code and objects for all processes that are forks of one."""
+
+    def __init__(self) -> None:
+        self.objects = KnownObjects()
+        self.codes: ByBytes[CodeInfo] = ByBytes()
+
+
+@dataclass(frozen=True, slots=True)
+class RestingReading:
+    """All that one look at a process at rest has seen, of one and the same moment.
+
+    `threads` is None where the kernel's ids of the threads are not known (several threads, up to CPython 3.10).
+    """
+
+    suspended: SuspendedReading
+    threads: tuple[ThreadStack, ...] | None
+    requests: tuple[RequestSeen, ...]
+    named_hosts: tuple[NamedHost, ...]
+
+
 class Interpreter:
     """The CPython interpreter of one process, opened for reading. Close it, or use it in a `with` statement."""
 
@@ -150,8 +174,10 @@ class Interpreter:
         runtime_address: int,
         version: PythonVersion,
         publisher: PublishedLayoutReader | None = None,
+        known: KnownCode | None = None,
     ) -> None:
         self._memory = memory
+        self._known = known or KnownCode()
         self._runtime_address = runtime_address
         self._publisher = publisher
         self.pid = memory.pid
@@ -161,9 +187,11 @@ class Interpreter:
     def _set_layout(self, layout: Layout) -> None:
         memory, runtime_address = self._memory, self._runtime_address
         self.layout = layout
-        self._objects = ObjectReader(memory, layout)
-        self._frames = FrameReader(self._objects, _FRAME_FAMILIES[layout.frame.kind](self._objects))
+        self._objects = ObjectReader(memory, layout, self._known.objects)
+        family = _FRAME_FAMILIES[layout.frame.kind](self._objects)
+        self._frames = FrameReader(self._objects, family, self._known.codes)
         self._threads = ThreadReader(self._objects, self._frames, runtime_address)
+        self._thread_names = ThreadNameReader(self._objects, self._threads)
         chains = AwaitChainReader(self._objects, self._frames, self._threads)
         self._tasks = TaskReader(self._objects, self._frames, self._threads, chains)
         self._greenlets = GreenletReader(self._objects, self._frames, self._threads, runtime_address)
@@ -227,6 +255,63 @@ class Interpreter:
         problems = list(tasks.problems)
         greenlets, more = self._greenlets.read(max_tasks, max_seconds, problems)
         return SuspendedReading((*tasks.suspended, *greenlets), tasks.truncated or more, tuple(problems))
+
+    def read_at_rest(
+        self, *, with_query_values: bool = False, with_hosts: bool = True, max_tasks: int = 20000
+    ) -> RestingReading | None:
+        """Everything at once, where no thread of the process runs meanwhile; None where one does.
+
+        What holds still needs to be read only once. Raises `InterpreterGoneError` when the process has ended.
+        """
+        for _ in range(_TRIES):
+            before = mark_rest(self.pid)
+            if before is None:
+                return None
+            self._begin()
+            self._memory.at_rest = True
+            try:
+                reading = self._read_all(len(before), with_query_values, with_hosts, max_tasks)
+            except InconsistentReadError:
+                reading = None
+            finally:
+                self._memory.at_rest = False
+                self._memory.forget()  # more than a megabyte, which the next look does not trust anyway
+            if mark_rest(self.pid) == before:
+                return reading
+        return None
+
+    def _read_all(
+        self, kernel_threads: int, with_query_values: bool, with_hosts: bool, max_tasks: int
+    ) -> RestingReading | None:
+        """One read of everything; None where something of it makes no sense, which is left to reading it with care."""
+        suspended = self.read_suspended(max_tasks)
+        if suspended.problems or not all(stable for _, stable in self._threads.stacks()):
+            return None
+        return RestingReading(
+            suspended,
+            self._named_threads(kernel_threads),
+            self._requests.read(self.pid, 0.25, with_query_values=with_query_values),
+            self.read_named_hosts() if with_hosts else (),
+        )
+
+    def _named_threads(self, kernel_threads: int) -> tuple[ThreadStack, ...] | None:
+        threads = self._threads.threads()
+        if len(threads) == kernel_threads == 1:
+            threads = [replace(threads[0], native_thread_id=self.pid)]  # not kept in memory up to 3.10
+        if not all(thread.native_thread_id for thread in threads):
+            return None
+        names = self._thread_names.read()
+        return tuple(
+            ThreadStack(
+                thread_id=thread.thread_id,
+                name=names.get(thread.thread_id),
+                frames=tuple(self._frames.describe(raw) for raw in stack),
+                main=thread.native_thread_id == self.pid,
+                native_thread_id=thread.native_thread_id,
+            )
+            for thread, (stack, _) in zip(threads, self._threads.stacks(), strict=True)
+            if stack
+        )
 
     def read_requests(self, *, with_query_values: bool = False, max_seconds: float = 0.5) -> tuple[RequestSeen, ...]:
         """The requests that a gunicorn worker is handling; empty in any other process.
@@ -357,6 +442,18 @@ def _declared_version(memory: ProcessMemory, place: InterpreterPlace, head: byte
     return version if version.major == 3 and number >> 32 == 0 else None
 
 
+_known_codes: dict[tuple[str, int, PythonVersion], KnownCode] = {}
+"""By the interpreter's file, address and version: the same in all forks of one process, and hardly in any other."""
+_MAX_KNOWN_CODES = 16
+
+
+def _known_code(place: InterpreterPlace, version: PythonVersion) -> KnownCode:
+    key = (place.path, place.runtime_address, version)
+    if key not in _known_codes and len(_known_codes) >= _MAX_KNOWN_CODES:
+        _known_codes.clear()
+    return _known_codes.setdefault(key, KnownCode())
+
+
 def read_interpreter(pid: int, memory: ProcessMemory, place: InterpreterPlace) -> Interpreter:
     """The interpreter at a place in a process's memory; see `open_interpreter` for the errors."""
     head = memory.read(place.runtime_address, HEAD_BYTES)
@@ -375,9 +472,8 @@ def read_interpreter(pid: int, memory: ProcessMemory, place: InterpreterPlace) -
         known = ", ".join(known_versions())
         raise UnsupportedInterpreterError(pid, f"CPython {hint} (known: {known})")
     major, _, minor = hint.partition(".")
-    interpreter = Interpreter(
-        memory, layout, place.runtime_address, version or PythonVersion(int(major), int(minor), 0), publisher
-    )
+    numbers = version or PythonVersion(int(major), int(minor), 0)
+    interpreter = Interpreter(memory, layout, place.runtime_address, numbers, publisher, _known_code(place, numbers))
     interpreter.check()
     if version is None:
         match = _VERSION_TEXT.match(interpreter.read_module_string("sys", "version") or "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 
 from gtdiag.interpreter.await_chain import AwaitChain, AwaitChainReader
 from gtdiag.interpreter.errors import InconsistentReadError
@@ -13,6 +12,7 @@ from gtdiag.interpreter.objects import ObjectReader, TypeInfo
 from gtdiag.interpreter.quick_chains import QuickChainReader
 from gtdiag.interpreter.task_lists import TaskListReader
 from gtdiag.interpreter.threads import ThreadReader
+from gtdiag.model.records import dataclass
 from gtdiag.model.stacks import SuspendedCode
 
 _TASKS_MODULE = "asyncio.tasks"
@@ -168,6 +168,8 @@ class TaskReader:
         A worker that is blocked holds still; a chain that moves on could have been put together from two moments, all
         the easier in a program that does the same again and again.
         """
+        if self._objects.memory.at_rest:
+            return chains, []
         still: list[_Chain] = []
         moved: list[_Chain] = []
         if chains:

@@ -35,8 +35,9 @@ class ThreadReader:
 
     def forget(self) -> None:
         """Begin a new look."""
-        self._stacks = None
-        self._ids.forget()
+        if not self._memory.at_rest:
+            self._stacks = None
+            self._ids.forget()
 
     def interpreters(self) -> list[int]:
         """Addresses of the interpreter states; the main one is last."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from gtdiag.model.records import dataclass
 
 
 class MetricKind(str, enum.Enum):

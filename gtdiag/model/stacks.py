@@ -5,7 +5,7 @@ Order everywhere: outermost first, the innermost frame last ("most recent call l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from gtdiag.model.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

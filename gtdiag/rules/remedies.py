@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from gtdiag.model.records import dataclass
 from gtdiag.model.report import Remedy
 from gtdiag.rules.remedy_text import RemedyFacts, fill_text
 from gtdiag.rules.toml_data import list_names, parse_toml, read_text
@@ -86,6 +87,8 @@ def choose_remedies(
     `blamed`: the calls, the most important first; `facts`: what is known of the master; `remedies`: those to choose
     from, by default those that come with gtdiag.
     """
+    if not blamed and found == RemedyConditions():
+        return ()  # most looks find nothing, and forty files need not be read for it
     remedies = read_remedies() if remedies is None else remedies
     named = [call.remedy for call in blamed]
     fitting = [remedy for remedy in remedies if remedy.id in named]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 
+from gtdiag.model.records import dataclass
 from gtdiag.rules.catalog import Catalog, Rule, read_catalog
 from gtdiag.rules.remedies import RemedyFile, read_remedies
 
@@ -20,10 +21,13 @@ class OwnRules:
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """The catalog and the remedies of one analysis."""
+    """The catalog and the remedies of one analysis.
+
+    `remedies`: None for those that come with gtdiag, which are read when something was found that they may be for.
+    """
 
     catalog: Catalog = field(default_factory=read_catalog)
-    remedies: Sequence[RemedyFile] = field(default_factory=read_remedies)
+    remedies: Sequence[RemedyFile] | None = None
 
 
 @cache
@@ -35,4 +39,5 @@ def read_rule_set() -> RuleSet:
 def extend_rule_set(own: OwnRules) -> RuleSet:
     """The user's own rules before those that come with gtdiag; the user's remedies beside them."""
     built_in = read_rule_set()
-    return RuleSet(Catalog(built_in.catalog.rules, first=Catalog(own.rules)), (*own.remedies, *built_in.remedies))
+    remedies = (*own.remedies, *read_remedies()) if own.remedies else None
+    return RuleSet(Catalog(built_in.catalog.rules, first=Catalog(own.rules)), remedies)

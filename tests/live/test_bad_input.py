@@ -182,6 +182,15 @@ def assert_seen_without_ptrace(done: Done, pid: int) -> None:
 
 # --- py-spy
 
+BUSY_THREAD = """
+import threading
+def post_fork(server, worker):
+    def spin():
+        while True:
+            pass
+    threading.Thread(target=spin, daemon=True).start()
+"""
+
 
 @pytest.fixture
 def without_py_spy(tmp_path: Path) -> list[str]:
@@ -222,7 +231,11 @@ def test_py_spy_hangs(
     fake = Path(without_py_spy[0]).with_name("py-spy")
     fake.write_text(f"#!/bin/sh\necho $$ >> '{started}'\nexec sleep 1000\n")
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
-    with hanging_lifespan(newest_environment, mute, tmp_path) as gunicorn:
+    # The memory of a worker at rest shows its stacks; py-spy is wanted where a thread of it runs.
+    busy = tmp_path / "busy.conf.py"
+    busy.write_text(BUSY_THREAD)
+    variables = {"GUNICORN_CMD_ARGS": f"--config {busy}"}
+    with hanging_lifespan(newest_environment, mute, tmp_path, variables) as gunicorn:
         pid = gunicorn.wait_for_workers(1)[0]
         done = watch_without_py_spy(gunicorn, without_py_spy)
     report = done.report()
@@ -268,7 +281,9 @@ def hanging_import(environment: Environment, mute: Address, folder: Path, log: s
     )
 
 
-def hanging_lifespan(environment: Environment, mute: Address, folder: Path) -> Any:
+def hanging_lifespan(
+    environment: Environment, mute: Address, folder: Path, variables: dict[str, str] | None = None
+) -> Any:
     """One uvicorn worker that awaits asyncpg.connect in its lifespan."""
     assert environment == standard_environment(NEWEST)
     return running_gunicorn(
@@ -277,7 +292,7 @@ def hanging_lifespan(environment: Environment, mute: Address, folder: Path) -> A
         folder=folder,
         worker_class="uvicorn",
         timeout_s=4,
-        variables={"DATABASE_URL": f"postgresql://app:secret@{mute.peer}/orders"},
+        variables={"DATABASE_URL": f"postgresql://app:secret@{mute.peer}/orders", **(variables or {})},
     )
 
 
