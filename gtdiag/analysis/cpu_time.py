@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from gtdiag.model.events import CpuSample
-from gtdiag.model.records import dataclass
 
 _MOST_POINTS = 128  # a sample a second covers the usual time-outs; older ones are thinned out
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +20,6 @@ from gtdiag.analysis.sampling_rhythm import SamplingRhythm
 from gtdiag.analysis.stack_tally import StackTally
 from gtdiag.analysis.startup_timeline import read_step
 from gtdiag.model import events
-from gtdiag.model.records import dataclass
 from gtdiag.model.report import Confidence, Gap, KernelOomRecord, Request
 from gtdiag.model.stacks import ThreadStack
 from gtdiag.rules.rule_set import RuleSet, read_rule_set

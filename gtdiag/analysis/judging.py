@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from gtdiag.analysis.blame import BlameTally
@@ -11,7 +12,6 @@ from gtdiag.analysis.kill_evidence import count_was_read_after, kill_evidence
 from gtdiag.analysis.lives import MasterLife, WorkerLife
 from gtdiag.analysis.master_startup import BLIND_WATCH_S, MasterLoading, MasterStep
 from gtdiag.analysis.wording import count_of, describe_blocked, seconds_in_words
-from gtdiag.model.records import dataclass
 from gtdiag.model.report import (
     Blocked,
     Confidence,

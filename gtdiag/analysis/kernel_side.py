@@ -7,10 +7,9 @@ loop's epoll, or its system call could not be read, is a connection chosen among
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from gtdiag.analysis.peer_condition import Condition, awaits_answer, read_condition
-from gtdiag.model.records import dataclass
 from gtdiag.model.report import Category, WaitingOn
 from gtdiag.model.stacks import Connection, KernelWait, WaitedDescriptor
 from gtdiag.rules.services import Service, match_kernel_wait, match_peer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from gtdiag.analysis.blame import BlameTally
@@ -13,7 +13,6 @@ from gtdiag.analysis.memory_series import MemorySeries
 from gtdiag.analysis.peer_condition import ReceivedBytes
 from gtdiag.analysis.requests import RequestTally
 from gtdiag.analysis.startup_timeline import StartupTimeline
-from gtdiag.model.records import dataclass
 from gtdiag.model.report import Blocked, Request
 from gtdiag.model.stacks import Connection, KernelWait, NamedHost, SuspendedCode, ThreadStack
 

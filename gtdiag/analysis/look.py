@@ -7,7 +7,7 @@ matters; if that waits for a thread, the pool thread. Then the catalog gives the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from gtdiag.analysis.kernel_side import (
     JoinedWait,
@@ -21,7 +21,6 @@ from gtdiag.analysis.kernel_side import (
 from gtdiag.analysis.named_hosts import name_peer
 from gtdiag.analysis.ownership import CodeOwnership, OwnedFrame
 from gtdiag.analysis.peer_condition import Condition
-from gtdiag.model.records import dataclass
 from gtdiag.model.report import Category, Confidence, How, Owner, StackFrame, WaitingOn
 from gtdiag.model.stacks import Connection, Frame, KernelWait, NamedHost, SuspendedCode, ThreadStack
 from gtdiag.rules.catalog import Catalog, Level, Rule, read_catalog

@@ -6,13 +6,12 @@ No worker exists before it is done, so nothing beats, nothing is timed out, and 
 from __future__ import annotations
 
 import enum
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from gtdiag.analysis.blame import BlameTally
 from gtdiag.analysis.peer_condition import ReceivedBytes
 from gtdiag.analysis.wording import count_of, describe_blocked, seconds_in_words
-from gtdiag.model.records import dataclass
 from gtdiag.model.report import Blocked, Confidence, Incident, IncidentKind, KilledBy, Phase
 from gtdiag.model.stacks import Connection, KernelWait, NamedHost, SuspendedCode, ThreadStack
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gtdiag.analysis.lives import WorkerLife
 from gtdiag.analysis.master_startup import MasterStartup
 from gtdiag.model.events import StartupSample
-from gtdiag.model.records import dataclass
 from gtdiag.model.report import Phase
 from gtdiag.model.stack_profile import ProfiledStack, StackProfile, WorkerProfile
 from gtdiag.model.stacks import Frame, SuspendedCode, ThreadStack

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-
-from gtdiag.model.records import dataclass
 
 NO_LIMIT_BYTES = 1 << 60
 """Version 1 says "no limit" with a number just below 2**63, rounded to pages."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from gtdiag.gunicorn.heartbeat_files import HeartbeatFile, newest_file, read_hea
 from gtdiag.gunicorn.masters import find_successors, read_arguments_or_nothing
 from gtdiag.gunicorn.proc_files import ProcessStat, read_children, read_stat
 from gtdiag.model.identity import WorkerId
-from gtdiag.model.records import dataclass
 
 if TYPE_CHECKING:
     from gtdiag.collectors.footprints import Footprints

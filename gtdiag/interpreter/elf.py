@@ -8,13 +8,17 @@ import re
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from elftools.common.exceptions import ELFError
+from elftools.construct import ConstructError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import Section
+
 from gtdiag.foreign_files import open_foreign
-from gtdiag.interpreter.elf_file import ALL_SYMBOLS, DYNAMIC_SYMBOLS, ElfError, ElfFile
 from gtdiag.interpreter.errors import InterpreterGoneError, InterpreterStartingError, UnsupportedInterpreterError
-from gtdiag.model.records import dataclass
 
 _LIBPYTHON = re.compile(r"/libpython(3\.\d+)(t?)d?m?\.so[^/]*$")
 _PYTHON = re.compile(r"/python(3\.\d+)(t?)d?$")
@@ -26,6 +30,7 @@ _RUNTIME_SECTION, _ASYNCIO_SECTION = ".PyRuntime", ".AsyncioDebug"
 _ASYNCIO_MODULE = re.compile(r"/_asyncio\.[^/]*so$")
 _SYMBOL = struct.Struct("<IBBHQQ")  # st_name, st_info, st_other, st_shndx, st_value, st_size
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
+_MAX_TABLE_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,25 +124,48 @@ def _named_symbols(symbols: bytes, strings: bytes, wanted: tuple[str, ...]) -> d
     return found
 
 
+def _table_of(section: Section) -> bytes:
+    if section.data_size > _MAX_TABLE_BYTES:
+        raise NotAnInterpreterError("its symbol table is implausibly large")
+    data: bytes = section.data()
+    return data
+
+
+def _read_image(stream: BinaryIO) -> InterpreterImage:
+    elf = ELFFile(stream)
+    if elf.elfclass != 64:
+        raise NotAnInterpreterError("it is a 32-bit program")
+    if not elf.little_endian:
+        raise NotAnInterpreterError("it is a big-endian program")
+    segments = (segment for segment in elf.iter_segments("PT_LOAD") if segment["p_offset"] == 0)
+    first_address = next((int(segment["p_vaddr"]) for segment in segments), 0)
+    symbols: dict[str, int] = {}
+    for kind in ("SHT_DYNSYM", "SHT_SYMTAB"):
+        for table in elf.iter_sections(kind):
+            if "_PyRuntime" not in symbols:
+                # The tables as bytes: libpython has thousands of symbols, and two of them are wanted.
+                strings = _table_of(elf.get_section(table["sh_link"]))
+                symbols.update(_named_symbols(_table_of(table), strings, _WANTED_SYMBOLS))
+    runtime = elf.get_section_by_name(_RUNTIME_SECTION)
+    asyncio = elf.get_section_by_name(_ASYNCIO_SECTION)
+    return InterpreterImage(
+        relocatable=elf["e_type"] == "ET_DYN",
+        first_address=first_address,
+        symbols=tuple(symbols.items()),
+        runtime_section=int(runtime["sh_addr"]) if runtime is not None else None,
+        asyncio_section=int(asyncio["sh_addr"]) if asyncio is not None else None,
+    )
+
+
 def read_image(stream: BinaryIO) -> InterpreterImage:
     """An ELF file to the addresses in it (elf(5)); `NotAnInterpreterError` when it cannot be read."""
     try:
-        elf = ElfFile(stream)
-        symbols: dict[str, int] = {}
-        for kind in (DYNAMIC_SYMBOLS, ALL_SYMBOLS):
-            for table in (section for section in elf.sections if section.kind == kind):
-                if "_PyRuntime" not in symbols:
-                    strings = elf.data(elf.linked(table))
-                    symbols.update(_named_symbols(elf.data(table), strings, _WANTED_SYMBOLS))
-        return InterpreterImage(
-            relocatable=elf.relocatable,
-            first_address=elf.first_address(),
-            symbols=tuple(symbols.items()),
-            runtime_section=elf.address_of(_RUNTIME_SECTION),
-            asyncio_section=elf.address_of(_ASYNCIO_SECTION),
-        )
-    except ElfError as error:
-        raise NotAnInterpreterError(str(error)) from None
+        return _read_image(stream)
+    except ELFError as error:
+        raise NotAnInterpreterError(f"its ELF file cannot be read ({error})") from None
+    # What pyelftools raises on a damaged file depends on what is damaged.
+    except (ConstructError, struct.error, ValueError, OverflowError, AttributeError, TypeError, LookupError) as error:
+        raise NotAnInterpreterError(f"its ELF file is damaged ({type(error).__name__})") from None
 
 
 _images: dict[tuple[int, int, int], InterpreterImage | str] = {}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gtdiag.interpreter.errors import InconsistentReadError
 from gtdiag.interpreter.line_table import parse_linetable, parse_lnotab, parse_location_table
 from gtdiag.interpreter.objects import BYTES_DATA, OB_TYPE, ObjectReader
 from gtdiag.interpreter.remembered import ByBytes, Source
-from gtdiag.model.records import dataclass
 from gtdiag.model.stacks import Frame
 
 _LINE_TABLE_FORMATS = {

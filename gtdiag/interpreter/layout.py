@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import functools
 import sys
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from importlib import import_module, resources
 from typing import Any
-
-from gtdiag.model.records import dataclass
 
 # tomllib came with 3.11; tomli is the same parser for 3.10.
 _toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from gtdiag.interpreter.await_chain import AwaitChainReader
 from gtdiag.interpreter.errors import InconsistentReadError
 from gtdiag.interpreter.frames import FrameReader, GeneratorState
 from gtdiag.interpreter.memory import PAGE_BYTES
 from gtdiag.interpreter.objects import OB_TYPE, ObjectReader
-from gtdiag.model.records import dataclass
 from gtdiag.model.stacks import Frame, SuspendedCode
 
 _MAX_LINKS = 600

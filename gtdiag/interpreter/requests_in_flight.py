@@ -13,7 +13,7 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gtdiag.interpreter.await_chain import AwaitChainReader
@@ -28,7 +28,6 @@ from gtdiag.interpreter.request_text import (
     split_target,
 )
 from gtdiag.interpreter.threads import ThreadReader
-from gtdiag.model.records import dataclass
 
 _WSGI, _UVICORN, _ASGI = "wsgi", "uvicorn", "asgi"
 _HANDLERS: dict[str, tuple[tuple[str, str], ...]] = {

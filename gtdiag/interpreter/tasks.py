@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
 
 from gtdiag.interpreter.await_chain import AwaitChain, AwaitChainReader
 from gtdiag.interpreter.errors import InconsistentReadError
@@ -12,7 +13,6 @@ from gtdiag.interpreter.objects import ObjectReader, TypeInfo
 from gtdiag.interpreter.quick_chains import QuickChainReader
 from gtdiag.interpreter.task_lists import TaskListReader
 from gtdiag.interpreter.threads import ThreadReader
-from gtdiag.model.records import dataclass
 from gtdiag.model.stacks import SuspendedCode
 
 _TASKS_MODULE = "asyncio.tasks"

@@ -6,10 +6,10 @@ Adding a class here: give every field a type that the recording can write (numbe
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from gtdiag.model.identity import Origin, WorkerId
-from gtdiag.model.records import dataclass
 from gtdiag.model.requests import RequestInFlight
 from gtdiag.model.stacks import Connection, Frame, KernelWait, NamedHost, SuspendedCode, ThreadStack
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import enum
-
-from gtdiag.model.records import dataclass
+from dataclasses import dataclass
 
 
 class MetricKind(str, enum.Enum):

@@ -6,9 +6,8 @@ Times are aware datetimes, durations seconds (`_s`), sizes bytes (`_bytes`). Non
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 from datetime import datetime
-
-from gtdiag.model.records import dataclass
 
 REPORT_SCHEMA = "gtdiag.report/1"
 

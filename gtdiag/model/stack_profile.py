@@ -5,7 +5,8 @@ Kept only where it is asked for: the report itself needs one stack for each blam
 
 from __future__ import annotations
 
-from gtdiag.model.records import dataclass
+from dataclasses import dataclass
+
 from gtdiag.model.report import Phase
 from gtdiag.model.stacks import Frame
 

@@ -5,7 +5,7 @@ Order everywhere: outermost first, the innermost frame last ("most recent call l
 
 from __future__ import annotations
 
-from gtdiag.model.records import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from gtdiag.model.records import dataclass
 from gtdiag.model.report import Remedy
 from gtdiag.rules.remedy_text import RemedyFacts, fill_text
 from gtdiag.rules.toml_data import list_names, parse_toml, read_text

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cache
 
-from gtdiag.model.records import dataclass
 from gtdiag.rules.catalog import Catalog, Rule, read_catalog
 from gtdiag.rules.remedies import RemedyFile, read_remedies
 
