@@ -134,8 +134,9 @@ def judge(figure: Figure) -> str:
         return REACHED if aim.is_reached(figure.value) else FALLS_SHORT
     if figure.ratio is None:
         return NOT_MEASURED
-    if aim.of == "no difference":
-        return REACHED if figure.ratio.low <= 1 <= figure.ratio.high else FALLS_SHORT
+    if aim.of == "no worse":
+        best = figure.ratio.low if aim.at_most is not None else figure.ratio.high
+        return REACHED if aim.is_reached(best) else FALLS_SHORT
     return REACHED if aim.is_reached(figure.ratio.middle) else FALLS_SHORT
 
 
@@ -161,8 +162,8 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _say_aim(aim: Aim | None, unit: str) -> str:
     if aim is None:
         return ""
-    if aim.of == "no difference":
-        return "no difference"
+    if aim.of == "no worse":
+        return "no worse"
     if aim.of == "ratio":
         unit = "times"
     words = []

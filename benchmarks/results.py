@@ -17,7 +17,10 @@ FILE_VARIABLE = "GTDIAG_BENCH_RESULTS"
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What a figure has to be. `of`: "value", "ratio", or "no difference" (1 lies within the ratio's interval)."""
+    """What a figure has to be. `of`: "value", "ratio", or "no worse": no difference, or one for the better.
+
+    No worse than `at_most` or `at_least` 1 is a ratio whose interval reaches to that side of it.
+    """
 
     at_most: float | None = None
     at_least: float | None = None

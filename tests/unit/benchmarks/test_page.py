@@ -72,8 +72,11 @@ def test_yes_and_no() -> None:
         (Aim(at_most=1.36, of="ratio"), 9.9, RATIO, REACHED),
         (Aim(at_most=1.35, of="ratio"), 0.1, RATIO, FALLS_SHORT),
         (Aim(at_most=1.5, of="ratio"), 0.1, None, "not measured"),
-        (Aim(of="no difference"), 1.0, replace(RATIO, low=0.99, high=1.01), REACHED),
-        (Aim(of="no difference"), 1.0, replace(RATIO, low=1.01, high=1.05), FALLS_SHORT),
+        (Aim(at_most=1, of="no worse"), 1.0, replace(RATIO, low=0.99, high=1.01), REACHED),
+        (Aim(at_most=1, of="no worse"), 1.0, replace(RATIO, low=0.8, high=0.9), REACHED),
+        (Aim(at_most=1, of="no worse"), 1.0, replace(RATIO, low=1.01, high=1.05), FALLS_SHORT),
+        (Aim(at_least=1, of="no worse"), 1.0, replace(RATIO, low=1.01, high=1.05), REACHED),
+        (Aim(at_least=1, of="no worse"), 1.0, replace(RATIO, low=0.8, high=0.9), FALLS_SHORT),
     ],
 )
 def test_the_judgement(aim: Aim | None, value: float, ratio: Ratio | None, said: str) -> None:
