@@ -174,8 +174,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = (*STORMS, *FAULTS)
     parser.add_argument("storms", nargs="*", choices=[*names, []], metavar="NAME", help=f"of {', '.join(names)}")
+    asked = parser.parse_args().storms or names
+    if len(asked) > 1:
+        # Each from a small process: what a child is said to have used at most begins with the size of its parent.
+        again = [subprocess.run([sys.executable, "-m", "tests.faults.storms", name], check=False) for name in asked]
+        return max(done.returncode for done in again)
     wrong = []
-    for name in parser.parse_args().storms or names:
+    for name in asked:
         try:
             found = weather(name) if name in STORMS else FAULTS[name]()
         except CannotTryError as error:
