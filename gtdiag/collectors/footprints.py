@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import resource
 
+from gtdiag.collectors.own_descriptors import descriptors_to_spare
 from gtdiag.collectors.processes import is_same
 from gtdiag.gunicorn.proc_files import read_stat
 from gtdiag.model.identity import WorkerId
-
-MOST_OPEN = 256
-SHARE_OF_DESCRIPTORS = 4
-"""At most a quarter of what this process may open (1,024 on most systems): looks and the log need some, too."""
 
 _LONGEST = 256
 
@@ -24,7 +20,7 @@ class Footprints:
     """
 
     def __init__(self, most_open: int | None = None) -> None:
-        self._most_open = _room() if most_open is None else most_open
+        self._most_open = descriptors_to_spare() if most_open is None else most_open
         self._open: dict[WorkerId, int] = {}
 
     def read_pages(self, worker: WorkerId) -> int | None:
@@ -80,8 +76,3 @@ class Footprints:
             raise ProcessLookupError(worker.pid)
         self._open[worker] = descriptor
         return descriptor
-
-
-def _room() -> int:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST_OPEN if soft == resource.RLIM_INFINITY else min(MOST_OPEN, soft // SHARE_OF_DESCRIPTORS)

@@ -23,6 +23,7 @@ from gtdiag.collectors.look_queue import LookQueue
 from gtdiag.collectors.looks import SAMPLE_RESOLUTION_S
 from gtdiag.collectors.machine_samples import CGROUP_AT_ONCE, MachineSampler
 from gtdiag.collectors.master import MasterFacts, master_events
+from gtdiag.collectors.own_descriptors import descriptors_to_spare
 from gtdiag.collectors.own_memory import warn_of_little_memory
 from gtdiag.collectors.own_replica import OwnReplica, read_host_name
 from gtdiag.collectors.permissions import say_rerun
@@ -150,8 +151,8 @@ class LiveCollector:
         pool = self._pool or ThreadPoolExecutor(max_workers=looking_threads(), thread_name_prefix="look")
         began_s = self._clock.monotonic()
         self._ends_s = float("inf") if self._for_s is None else began_s + self._for_s
-        if self._sparing:
-            with contextlib.suppress(OSError):  # no descriptor left: then `stop` is noticed a little later
+        if self._sparing and descriptors_to_spare():  # without, it polls
+            with contextlib.suppress(OSError):
                 self._called = socket.socketpair()
                 self._called[1].setblocking(False)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -21,7 +22,9 @@ def at_the_border(error: BaseException) -> tuple[int, str]:
         raise error
 
     stderr = io.StringIO()
-    return run_at_the_border(command, stderr), stderr.getvalue()
+    # Where the output is dropped it is this one, not the file that pytest collects output in.
+    with open(os.devnull, "w") as output, contextlib.redirect_stdout(output):  # noqa: PTH123
+        return run_at_the_border(command, stderr), stderr.getvalue()
 
 
 @pytest.mark.parametrize(
