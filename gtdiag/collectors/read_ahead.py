@@ -14,7 +14,7 @@ READ_ALONE_BYTES = 16 << 20
 """A log is this large before a thread is worth it."""
 
 _PIECE_BYTES = 1 << 20
-_PIECES_AHEAD = 4
+_PIECES_AHEAD = 16
 
 
 class ReadAhead:
