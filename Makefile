@@ -48,8 +48,9 @@ bench: environments ## run every benchmark (about 25 minutes); writes docs/bench
 interpreters: $(VENV)/installed-dev ## compare what is read of every CPython here with its own account; writes docs/interpreters.md
 	$(BIN)/python -m tests.interpreters.report $(INTERPRETERS_OPTIONS)
 
-faults: environments ## kill gtdiag a thousand times while it looks at a server (about ten minutes)
+faults: environments ## kill gtdiag a thousand times while it looks at a server, then every storm (about twenty minutes)
 	$(BIN)/python -m tests.faults.sigkill $(FAULTS_OPTIONS)
+	$(BIN)/python -m tests.faults.storms
 
 fuzz: $(VENV)/installed-dev ## ten million inputs that nobody meant to write, for every parser (about an hour)
 	$(BIN)/python -m tests.faults.fuzz $(FUZZ_OPTIONS)
