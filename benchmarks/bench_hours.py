@@ -26,6 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.growth.measuring import add_points, print_growth
 from gtdiag.analysis import Analysis, IncidentNews, MetricFold
 from gtdiag.analysis.quiet import is_quiet, is_routine
 from gtdiag.collectors.live import LiveCollector
@@ -33,7 +34,8 @@ from gtdiag.model.events import ProcessSample
 from gtdiag.model.identity import Origin, WorkerId
 from tests.unit.collectors.scripted_host import AtOnce, ScriptedClock, ScriptedHost, ScriptedMaster, ScriptedWorker
 
-SERVERS = ("calm", "recycled", "troubled")
+SERVERS = {"calm": "calm", "recycled": "workers recycled", "troubled": "six time-outs besides"}
+"""What each is called on the page (`growth/axes.py`)."""
 TIMEOUT_S = 30.0
 RECYCLED_EVERY_S = 600.0
 HANGS_EVERY_S = 600.0
@@ -194,6 +196,10 @@ def main() -> None:
     for server in SERVERS:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             table += pool.apply(measure, (server, hours, workers))
+    for hour in table:
+        name = SERVERS[hour.server]
+        add_points("hours", hour.hour, {f"CPU of an hour, {name}": hour.cpu_s, f"memory, {name}": hour.resident_mb})
+    print_growth("hours")
     if len(sys.argv) > 3:
         with Path(sys.argv[3]).open("w", newline="") as file:
             writer = csv.writer(file)
