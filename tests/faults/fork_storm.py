@@ -7,7 +7,9 @@ number of workers; without that pause it is as many as the machine gives.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -134,10 +136,10 @@ def restarts() -> list[str]:
         began_s = time.monotonic()
         enough = threading.Event()
 
-        def end(watch: subprocess.Popen[bytes]) -> None:
+        def end(watch_pid: int) -> None:
             while not enough.wait(1.0) and _count(gunicorn.log_path) < wanted and time.monotonic() - began_s < 300:
                 pass
-            watch.terminate()
+            os.kill(watch_pid, signal.SIGTERM)
 
         request = f"import urllib.request; urllib.request.urlopen('{gunicorn.url('/urllib')}')"
         asking = subprocess.Popen([sys.executable, "-c", request], stderr=subprocess.DEVNULL)

@@ -52,7 +52,7 @@ def disk(formats: Sequence[str] = ("html", "json", "text")) -> list[str]:
         place, kept = folder / "disk", folder / "kept"
         watch = ("watch", str(gunicorn.pid), "--no-live")
 
-        done = on_a_disk(folder, "32k", *watch, "--for", "30s", "--record", str(place / "watch.jsonl"))
+        done = on_a_disk(folder, "96k", *watch, "--for", "30s", "--record", str(place / "watch.jsonl"))
         print(_line("recording", done), flush=True)
         wrong += [f"recording: {words}" for words in _look(done, "cannot go on writing the recording watch.jsonl")]
         if "verify_database_migrations" not in done.stdout:

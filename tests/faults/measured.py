@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from tests.live.gtdiag_command import as_module
+from tests.small_launcher import LAUNCHER
 
 EMPTY = {"incidents": [], "gaps": [], "workers": [], "patterns": [], "verdict": {"summary": ""}}
 
@@ -68,32 +69,35 @@ def measure(
     *arguments: str,
     command: Sequence[str] | None = None,
     variables: Mapping[str, str] | None = None,
-    meanwhile: Callable[[subprocess.Popen[bytes]], None] | None = None,
+    meanwhile: Callable[[int], None] | None = None,
 ) -> Measured:
-    """Run gtdiag to its end. `meanwhile` is called with its process as soon as it runs."""
-    began_s = time.monotonic()
+    """Run gtdiag to its end. `meanwhile` is called with its pid as soon as it runs."""
+    ours, theirs = os.pipe()
     with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
         process = subprocess.Popen(
-            [*(command or as_module()), *arguments],
+            [sys.executable, "-I", "-S", "-c", LAUNCHER, str(theirs), *(command or as_module()), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
             env={**os.environ, **(variables or {})},
+            pass_fds=(theirs,),
         )
-    other = threading.Thread(target=meanwhile, args=(process,), daemon=True) if meanwhile is not None else None
-    if other is not None:
-        other.start()
-    _, status, usage = os.wait4(process.pid, 0)
-    took_s = time.monotonic() - began_s
-    process.returncode = os.waitstatus_to_exitcode(status)
+    os.close(theirs)
+    with os.fdopen(ours) as told:
+        pid = int(told.readline())
+        other = threading.Thread(target=meanwhile, args=(pid,), daemon=True) if meanwhile is not None else None
+        if other is not None:
+            other.start()
+        took_s, status, cpu_s, peak_kb = json.loads(told.readline())
+    process.wait()
     if other is not None:
         other.join(60)
     return Measured(
-        status=process.returncode,
+        status=status,
         stdout=(folder / "out").read_text(),
         stderr=(folder / "err").read_text(),
-        peak_mb=usage.ru_maxrss / 1024,
-        cpu_s=usage.ru_utime + usage.ru_stime,
+        peak_mb=peak_kb / 1024,
+        cpu_s=cpu_s,
         took_s=took_s,
     )
 

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from tests.environments import NEWEST, Environment, standard_environment
+from tests.live.busy_thread import with_busy_thread
 from tests.live.gtdiag_command import (
     Done,
     as_module,
@@ -182,15 +183,6 @@ def assert_seen_without_ptrace(done: Done, pid: int) -> None:
 
 # --- py-spy
 
-BUSY_THREAD = """
-import threading
-def post_fork(server, worker):
-    def spin():
-        while True:
-            pass
-    threading.Thread(target=spin, daemon=True).start()
-"""
-
 
 @pytest.fixture
 def without_py_spy(tmp_path: Path) -> list[str]:
@@ -231,11 +223,7 @@ def test_py_spy_hangs(
     fake = Path(without_py_spy[0]).with_name("py-spy")
     fake.write_text(f"#!/bin/sh\necho $$ >> '{started}'\nexec sleep 1000\n")
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
-    # The memory of a worker at rest shows its stacks; py-spy is wanted where a thread of it runs.
-    busy = tmp_path / "busy.conf.py"
-    busy.write_text(BUSY_THREAD)
-    variables = {"GUNICORN_CMD_ARGS": f"--config {busy}"}
-    with hanging_lifespan(newest_environment, mute, tmp_path, variables) as gunicorn:
+    with hanging_lifespan(newest_environment, mute, tmp_path, with_busy_thread(tmp_path)) as gunicorn:
         pid = gunicorn.wait_for_workers(1)[0]
         done = watch_without_py_spy(gunicorn, without_py_spy)
     report = done.report()

@@ -18,6 +18,7 @@ from gtdiag.collectors.left_stopped import read_state_before, set_going
 from gtdiag.collectors.stacks import StackReader, StackReadError
 from tests.environments import NEWEST, standard_environment
 from tests.faults import hanging_tracer
+from tests.live.busy_thread import with_busy_thread
 from tests.live.gtdiag_command import installation_without_py_spy, path_without_py_spy, run_gtdiag
 from tests.live.gunicorn_process import GunicornProcess, running_gunicorn
 
@@ -112,20 +113,34 @@ def test_another_process_of_the_pid_gets_no_signal(serving: GunicornProcess) -> 
     os.kill(worker, signal.SIGCONT)
 
 
+@pytest.fixture
+def busy(tmp_path: Path) -> Iterator[GunicornProcess]:
+    with running_gunicorn(
+        standard_environment(NEWEST),
+        "sync_serving:application",
+        folder=tmp_path,
+        timeout_s=60,
+        variables=with_busy_thread(tmp_path),
+    ) as gunicorn:
+        gunicorn.wait_for_workers(1)
+        assert answers(gunicorn)
+        yield gunicorn
+
+
 @pytest.mark.slow
-def test_the_whole_command(serving: GunicornProcess, tmp_path: Path) -> None:
+def test_the_whole_command(busy: GunicornProcess, tmp_path: Path) -> None:
     """A snapshot with such a py-spy beside it: it ends, says what happened, and the server answers."""
     command = installation_without_py_spy(tmp_path / "installation")
     fake = Path(command[0]).with_name("py-spy")
     fake.write_text(f'#!/bin/sh\n"{sys.executable}" "{TRACER}" stop "$@" & wait\n')  # in a child, as a wrapper may
     fake.chmod(0o755)
     variables = {"PATH": path_without_py_spy(), "TRACED": os.fspath(tmp_path / "traced")}
-    done = run_gtdiag("snapshot", str(serving.pid), "--format", "json", command=command, variables=variables)
-    [worker] = serving.worker_pids()
+    done = run_gtdiag("snapshot", str(busy.pid), "--format", "json", command=command, variables=variables)
+    [worker] = busy.worker_pids()
     assert f"{worker} T" in traced(tmp_path / "traced")
     [gap] = [gap for gap in done.report()["gaps"] if gap["what"] == "stacks"]
     assert "was ended" in gap["why"]
-    assert answers(serving)
+    assert answers(busy)
     left = [one.pid for one in psutil.process_iter(["cmdline"]) if os.fspath(TRACER) in (one.info["cmdline"] or [])]
     assert left == []
     assert "TracerPid:\t0" in Path(f"/proc/{worker}/status").read_text()
