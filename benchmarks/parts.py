@@ -47,7 +47,7 @@ PARTS = (
     Part("workers", "bench_growth.py", ("workers",), ("workers", "--quick")),
     Part("tasks", "bench_growth.py", ("tasks",), ("tasks", "--quick")),
     Part("depth", "bench_growth.py", ("depth",), ("depth", "--quick")),
-    Part("hours", "bench_hours.py", ("12", "32"), ("2", "4")),
+    Part("hours", "bench_hours.py", ("8", "32"), ("2", "4")),
     Part("minutes", "bench_growth.py", ("minutes",), ("minutes", "--quick")),
 )
 

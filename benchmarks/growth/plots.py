@@ -14,9 +14,9 @@ Points = Sequence[tuple[float, float]]
 
 INK, FAINT = "#57606a", "#afb8c1"
 INK_ON_DARK, FAINT_ON_DARK = "#c9d1d9", "#444c56"
-COLOURS = ("#2f81f7", "#db6d28", "#3fb950", "#a371f7")
+COLOURS = ("#2f81f7", "#db6d28", "#3fb950", "#a371f7", "#d4a72c", "#db61a2")
 """Read well on white and on near-black alike."""
-MARKERS = ("o", "s", "^", "D")
+MARKERS = ("o", "s", "^", "D", "v", "P")
 """Nobody has to tell the lines apart by colour."""
 UNIT_WORDS = {"s": "seconds", "ms": "milliseconds"}
 
