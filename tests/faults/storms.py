@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -31,8 +30,7 @@ from tests.faults import (
     stepping_clock,
     worker_stopped,
 )
-from tests.faults.measured import CannotTryError
-from tests.live.gtdiag_command import as_module
+from tests.faults.measured import CannotTryError, measure
 from tests.live.gunicorn_process import GunicornProcess, running_gunicorn
 from tests.live.servers import mute_server
 
@@ -127,45 +125,25 @@ def weather(name: str) -> list[str]:
         gunicorn.wait_for_workers(3)
         url = gunicorn.url("/urllib")
         over = threading.Event()
-        with STORMS[name](gunicorn, over):
-            command = [
-                *as_module(),
-                "watch",
-                str(gunicorn.pid),
-                "--for",
-                f"{WATCH_S}s",
-                "--no-live",
-                "--format",
-                "json",
-            ]
-            with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
-                watch = subprocess.Popen(command, stdout=out, stderr=err)
+        asking: list[subprocess.Popen[bytes]] = []
+
+        def ask(_pid: int) -> None:
             time.sleep(1)
-            ask = f"import urllib.request; urllib.request.urlopen('{url}')"
-            asking = subprocess.Popen([sys.executable, "-c", ask], stderr=subprocess.DEVNULL)
-            _, status, usage = os.wait4(watch.pid, 0)
+            request = f"import urllib.request; urllib.request.urlopen('{url}')"
+            asking.append(subprocess.Popen([sys.executable, "-c", request], stderr=subprocess.DEVNULL))
+
+        with STORMS[name](gunicorn, over):
+            watch = ("watch", str(gunicorn.pid), "--for", f"{WATCH_S}s", "--no-live", "--format", "json")
+            done = measure(folder, *watch, meanwhile=ask)
             over.set()
-            asking.kill()
-            asking.wait()
-        code, peak_mb = os.waitstatus_to_exitcode(status), usage.ru_maxrss / 1024
-        cpu_s = usage.ru_utime + usage.ru_stime
-        said = (folder / "out").read_text(), (folder / "err").read_text()
-    wrong = [] if code in (0, 1) else [f"exit code {code}: {said[1][-500:]}"]
-    report = (
-        json.loads(said[0]) if said[0] else {"incidents": [], "gaps": [], "workers": [], "verdict": {"summary": ""}}
-    )
-    found = [incident for incident in report["incidents"] if "read_upstream" in incident["summary"]]
+        for process in asking:
+            process.kill()
+            process.wait()
+    wrong = done.wrong(most_mb=MOST_MB)
+    found = [incident for incident in done.report["incidents"] if "read_upstream" in incident["summary"]]
     if name != "hups" and not found:
         wrong.append("the call was not found")
-    if peak_mb > MOST_MB:
-        wrong.append(f"{peak_mb:.0f} MB")
-    print(
-        f"{name:10} exit {code}, {peak_mb:.0f} MB, {100 * cpu_s / WATCH_S:.0f} % of a core; {len(report['workers'])} "
-        f"workers, {len(report['incidents'])} incidents: {report['verdict']['summary'][:160]}",
-        flush=True,
-    )
-    for gap in report["gaps"]:
-        print(f"           gap {gap['what']}: {gap['why'][:120]}", flush=True)
+    print(done.line(name), flush=True)
     return [f"{name}: {words}" for words in wrong]
 
 
