@@ -27,7 +27,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.growth.measuring import add_points, print_growth
-from gtdiag.analysis import Analysis, IncidentNews, MetricFold
+from gtdiag.analysis import Analysis, IncidentNews
+from gtdiag.analysis.metrics import MetricFold
 from gtdiag.analysis.quiet import is_quiet, is_routine
 from gtdiag.collectors.live import LiveCollector
 from gtdiag.model.events import ProcessSample

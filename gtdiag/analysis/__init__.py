@@ -5,7 +5,6 @@ from __future__ import annotations
 from gtdiag.analysis.fold import Fold
 from gtdiag.analysis.incident_news import IncidentNews
 from gtdiag.analysis.judging import Judge
-from gtdiag.analysis.metrics import MetricFold
 from gtdiag.analysis.reporting import draw_report
 from gtdiag.model.events import Event
 from gtdiag.model.report import Report
@@ -35,4 +34,4 @@ class Analysis:
         return self._fold.stacks.profile(Judge(self._fold.observation).phase_of)
 
 
-__all__ = ["Analysis", "IncidentNews", "MetricFold"]
+__all__ = ["Analysis", "IncidentNews"]

@@ -42,6 +42,8 @@ class BlameTally:
         """The calls of the latest unbroken run of looks at one category, with the number of looks at each."""
         self._run_from: datetime | None = None
         self.looks = 0
+        self._concluded: tuple[datetime | None, Blocked | None] | None = None
+        """The last conclusion, which stands until the next look: of a worker that is gone, in each report to come."""
 
     def add(self, look: Look | None, at: datetime | None) -> None:
         """Count one look; None stands for a look that saw the worker blocked in nothing."""
@@ -59,6 +61,7 @@ class BlameTally:
                 tally.disagreed += 1
                 tally.objection = look.kernel_note or tally.objection
         self.looks += 1
+        self._concluded = None
         if key is None or all(seen[2] is not key[2] for seen in self._run):
             self._run, self._run_from = {}, at
         if key is not None and (key in self._run or len(self._run) < _MAX_CALLS):
@@ -72,6 +75,11 @@ class BlameTally:
         That is the one it was in at last, when it had been in it for a while: a start-up that imports for 20 s and then
         waits for a database is ended by the wait. Otherwise the one that took most of the time looked at.
         """
+        if self._concluded is None or self._concluded[0] != end:
+            self._concluded = end, self._conclude(end)
+        return self._concluded[1]
+
+    def _conclude(self, end: datetime | None) -> Blocked | None:
         if not self._calls:
             return None
         seconds = {key: tally.seconds for key, tally in self._calls.items()}

@@ -19,10 +19,13 @@ class MemorySeries:
     _latest: MemoryPoint | None = None
     _every: int = 1
     _seen: int = 0
+    _points: tuple[MemoryPoint, ...] | None = None
+    """Drawn again and again of a worker that is long gone: kept until the next sample."""
 
     def add(self, at: datetime, rss_bytes: int) -> None:
         """Take one sample."""
         self._latest = MemoryPoint(at, rss_bytes)
+        self._points = None
         if self._seen % self._every == 0:
             self._kept.append(self._latest)
             if len(self._kept) >= MOST_POINTS:
@@ -32,6 +35,11 @@ class MemorySeries:
 
     def points(self) -> tuple[MemoryPoint, ...]:
         """The samples in order, without those in the middle of a stretch in which nothing changed."""
+        if self._points is None:
+            self._points = self._draw()
+        return self._points
+
+    def _draw(self) -> tuple[MemoryPoint, ...]:
         found = list(self._kept)
         if self._latest is not None and found[-1] is not self._latest:
             found.append(self._latest)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 import sys
 from pathlib import Path
@@ -78,6 +77,8 @@ def _write_to_device(target: Path, text: str) -> None:
 
 
 def _replace(target: Path, text: str) -> None:
+    import secrets  # hashes come with it; most reports go to standard output
+
     # A name that nobody can foresee, and no link under it is followed (O_EXCL).
     partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), MODE)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gtdiag.analysis import MetricFold
+from gtdiag.analysis.metrics import MetricFold
 from gtdiag.cli.errors import say_error
 from gtdiag.errors import ToolMissingError, UsageError
 from gtdiag.exporters.own_cost import read_own_cost

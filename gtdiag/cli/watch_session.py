@@ -45,8 +45,9 @@ FIRST_REPORT_EVERY_S = 0.02
 BEGINNING_S = 1.0
 """Until the first heartbeat is known, or this is over: whoever has just started the watch waits for that."""
 
-PAUSE_PER_REPORT = 10
-"""And a report that takes long (many workers) takes a tenth of the time at most: the rest is for looking."""
+PAUSE_PER_REPORT = 25
+"""And a report that takes long (many workers, many time-outs) takes a twenty-fifth of the time at most: what a watch
+costs stays bounded however long it lasts, and most of it is for looking."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,10 @@ PATIENCE_S = 5.0
 """How long py-spy's part waits to hear whether it is needed: reading 20,000 tasks takes part of a second."""
 
 
+LONGEST_TURN_S = 0.25
+"""So long a look waits for the one before it, which may hang in the kernel (a process whose memory is locked)."""
+
+
 class _Inside:
     """What the part that reads the memory tells the other one: whether it has seen the stacks."""
 
@@ -106,6 +110,7 @@ class Looker:
         self._kernel_side = KernelSideReader()
         self._shared_sockets = SharedSocketFinder()
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self._reported: set[tuple[str, str]] = set()
         self._hangs: dict[WorkerId | None, int] = {}
         self._without_stacks: set[WorkerId | None] = set()
@@ -129,9 +134,20 @@ class Looker:
         """
         inside = _Inside()
         return (
-            lambda: self._timed(lambda: self._look_inside(pid, worker, master_pid, inside), worker),
+            lambda: self._in_turn(
+                lambda: self._timed(lambda: self._look_inside(pid, worker, master_pid, inside), worker)
+            ),
             lambda: self._after(inside, pid, worker, master_pid),
         )
+
+    def _in_turn(self, look: Callable[[], Look]) -> Look:
+        """Memory is read by one thread at a time: two would only take the interpreter's lock from each other."""
+        has_turn = self._turn.acquire(timeout=LONGEST_TURN_S)
+        try:
+            return look()
+        finally:
+            if has_turn:
+                self._turn.release()
 
     def _after(self, inside: _Inside, pid: int, worker: WorkerId | None, master_pid: int) -> Look:
         if inside.shows_stacks(PATIENCE_S):

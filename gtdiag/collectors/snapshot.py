@@ -95,14 +95,6 @@ class _Snapshot:
             workers = self._host.workers(master_pid)
         except (ProcessLookupError, PermissionError):
             return
-        looks: list[Future[Look]] = [
-            pool.submit(part)
-            for worker in workers
-            for part in self._host.look_parts(worker.id.pid, worker.id, master_pid)
-        ]
-        if not workers:
-            # `--preload` runs the application's start-up in the master.
-            looks += [pool.submit(part) for part in self._host.look_parts(master_pid, None, master_pid)]
         if self._host.heartbeats_denied(master_pid):
             yield CollectionGap(
                 origin=Origin("heartbeat"),
@@ -132,6 +124,15 @@ class _Snapshot:
                 inactive_file_bytes=memory.inactive_file_bytes,
                 kill_count_file=memory.kill_count_file,
             )
+        # Begun last: while they go on, this thread has nothing else to do than to wait for them.
+        looks: list[Future[Look]] = [
+            pool.submit(part)
+            for worker in workers
+            for part in self._host.look_parts(worker.id.pid, worker.id, master_pid)
+        ]
+        if not workers:
+            # `--preload` runs the application's start-up in the master.
+            looks += [pool.submit(part) for part in self._host.look_parts(master_pid, None, master_pid)]
         for look in looks:
             try:
                 yield from look.result(timeout=LONGEST_LOOK_S).events

@@ -140,14 +140,16 @@ def _read_image(stream: BinaryIO) -> InterpreterImage:
     segments = (segment for segment in elf.iter_segments("PT_LOAD") if segment["p_offset"] == 0)
     first_address = next((int(segment["p_vaddr"]) for segment in segments), 0)
     symbols: dict[str, int] = {}
+    sections = list(elf.iter_sections())  # once: each look-up by name or kind would make all of them anew
+    by_name = {section.name: section for section in sections}
     for kind in ("SHT_DYNSYM", "SHT_SYMTAB"):
-        for table in elf.iter_sections(kind):
-            if "_PyRuntime" not in symbols:
+        for table in sections:
+            if table["sh_type"] == kind and "_PyRuntime" not in symbols:
                 # The tables as bytes: libpython has thousands of symbols, and two of them are wanted.
-                strings = _table_of(elf.get_section(table["sh_link"]))
+                strings = _table_of(sections[table["sh_link"]])
                 symbols.update(_named_symbols(_table_of(table), strings, _WANTED_SYMBOLS))
-    runtime = elf.get_section_by_name(_RUNTIME_SECTION)
-    asyncio = elf.get_section_by_name(_ASYNCIO_SECTION)
+    runtime = by_name.get(_RUNTIME_SECTION)
+    asyncio = by_name.get(_ASYNCIO_SECTION)
     return InterpreterImage(
         relocatable=elf["e_type"] == "ET_DYN",
         first_address=first_address,

@@ -60,7 +60,10 @@ def find_patterns(judgements: Sequence[Judgement], judge: Judge) -> tuple[Patter
         by_master[(judgement.life.stream, id(judgement.life.master))].append(judgement)
     groups = [MasterGroup(tuple(members), members[0].life.master, judge) for members in by_master.values()]
     found = [
-        replace(pattern, replica=group.replica) for group in groups for match in _MATCHERS for pattern in match(group)
+        pattern if pattern.replica == group.replica else replace(pattern, replica=group.replica)
+        for group in groups
+        for match in _MATCHERS
+        for pattern in match(group)
     ]
     order = list(PatternKind)
     return tuple(sorted(found, key=lambda one: (order.index(one.kind), one.replica or "", one.master_pid or 0)))

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from gtdiag.analysis import Analysis, IncidentNews, MetricFold
+from gtdiag.analysis import Analysis, IncidentNews
 from gtdiag.analysis.blocked_time import MAX_CALLS, OTHER_CALLS, BlockedTime
+from gtdiag.analysis.metrics import MetricFold
 from gtdiag.model.events import CollectionGap, Event, MasterGone
 from gtdiag.model.identity import Origin
 from gtdiag.model.metrics import MetricKind, MetricUnit, OwnCost

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from gtdiag.collectors.clock import SystemClock
 from gtdiag.collectors.looks import Looker
 from gtdiag.collectors.stacks import StackReader, StackReadError
+from gtdiag.collectors.suspended import SuspendedLook
 from gtdiag.gunicorn.proc_files import read_stat
-from gtdiag.model.events import CollectionGap, Event, StackSample
+from gtdiag.model.events import CollectionGap, Event, StackSample, SuspendedSample
 from gtdiag.model.identity import WorkerId
 from gtdiag.model.stacks import ThreadStack
 
@@ -97,3 +99,44 @@ def test_a_missing_py_spy_is_said_although_memory_shows_the_stacks(
     assert stacks(events) == [["<module>", "waits"]]
     [gap] = [event for event in events if isinstance(event, CollectionGap) and event.what == "stacks"]
     assert "py-spy" in gap.why and gap.hint
+
+
+class HangingOnce:
+    """Reads nothing; the first reading hangs until it is let go."""
+
+    def __init__(self) -> None:
+        self.hangs, self.let_go, self.begun = threading.Event(), threading.Event(), 0
+
+    def read_at_rest(self, *_: object, **__: object) -> None:
+        self.begun += 1
+        if self.begun == 1:
+            self.hangs.set()
+            self.let_go.wait(30)
+
+    def read(self, _: WorkerId) -> SuspendedLook:
+        return SuspendedLook(())
+
+    def read_requests(self, *_: object, **__: object) -> None:
+        return None
+
+    def read_threads(self, _: WorkerId) -> tuple[ThreadStack, ...]:
+        return ()
+
+    def read_named_hosts(self, _: WorkerId) -> tuple[()]:
+        return ()
+
+    def close(self) -> None:
+        self.let_go.set()
+
+
+@pytest.mark.parametrize("target", [AT_REST], indirect=True)
+def test_a_reading_that_hangs_does_not_hold_up_the_others(target: subprocess.Popen[bytes]) -> None:
+    reader = HangingOnce()
+    looker = Looker(SystemClock(), stack_reader=CountedReader(), suspended_reader=reader)  # type: ignore[arg-type]
+    first = threading.Thread(target=lambda: look(target.pid, looker), daemon=True)
+    first.start()
+    assert reader.hangs.wait(30)
+    assert any(isinstance(event, SuspendedSample) for event in look(target.pid, looker))
+    assert first.is_alive() and not reader.let_go.is_set(), "the first still hangs"
+    looker.close()
+    first.join(30)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gtdiag.analysis import Analysis, IncidentNews, MetricFold
+from gtdiag.analysis import Analysis, IncidentNews
+from gtdiag.analysis.metrics import MetricFold
 from gtdiag.model.incident_notice import IncidentNotice
 from gtdiag.model.metrics import MetricFamily, OwnCost
 from tests.unit.analysis.story import Story, main_thread
