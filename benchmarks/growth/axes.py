@@ -54,7 +54,12 @@ AXES = (
         "workers",
         "`snapshot`, by workers that are stuck",
         "stuck workers",
-        (Measure("wall clock", "s", LINEAR), Measure("CPU", "s", LINEAR), Measure("peak memory", "MB", LINEAR)),
+        (
+            Measure("wall clock", "s", LINEAR),
+            Measure("CPU", "s", LINEAR),
+            Measure("peak memory", "MB", LINEAR),
+            Measure("py-spy dump of each, which names no call", "s"),
+        ),
     ),
     Axis(
         "tasks",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import statistics
 import tempfile
 from pathlib import Path
 
-from benchmarks.growth.measuring import add_medians
-from benchmarks.measured_command import GTDIAG, run
+from benchmarks.growth.measuring import add_medians, add_points
+from benchmarks.measured_command import GTDIAG, PY_SPY, run
 from benchmarks.stuck_server import running_uvicorn
 
 ROUNDS = 5
@@ -20,9 +21,14 @@ def measure_workers(*, quick: bool) -> None:
     for workers in QUICK_WORKERS if quick else WORKERS:
         with tempfile.TemporaryDirectory() as name, running_uvicorn(Path(name), workers, hang=True) as gunicorn:
             command = [GTDIAG, "snapshot", str(gunicorn.pid)]
-            costs = [run(command, allowed=(0, 1)) for _ in range(ROUNDS)]
+            dumps = [[PY_SPY, "dump", "--pid", str(pid)] for pid in gunicorn.worker_pids()]
+            costs, dumped_s = [], []
+            for _ in range(ROUNDS):  # in turn: a ratio of two minutes of a machine would say something of the machine
+                costs.append(run(command, allowed=(0, 1)))
+                dumped_s.append(sum(run(dump).took_s for dump in dumps))
             _check(run([*command, "--format", "json"], keep_errors=False, allowed=(0, 1)).output, workers)
         add_medians("workers", workers, costs)
+        add_points("workers", workers, {"py-spy dump of each, which names no call": statistics.median(dumped_s)})
 
 
 def _check(report: str, workers: int) -> None:

@@ -29,6 +29,7 @@ _RETAINED_BYTES = LOOK_BACK_CHARACTERS * _MOST_BYTES_PER_CHARACTER
 
 
 _WORTH_SPLITTING_BYTES = 1 << 16
+_COUNTED_BYTES = 1 << 16
 
 _HOLE = b"\0" * 64
 _ZEROS = re.compile(rb"\0{64,}")
@@ -159,9 +160,13 @@ class _Scanner:
 def _count_lines(block: bytes, start: int, end: int) -> int:
     if end - start < _WORTH_SPLITTING_BYTES:
         return block.count(b"\n", start, end)
-    # Lines are found by memchr, which takes a third to a half of the time of bytes.count (CPython 3.11 to 3.13).
-    lines = io.BytesIO(block if end - start == len(block) else block[start:end]).readlines()
-    return len(lines) - (not lines[-1].endswith(b"\n"))
+    # Lines are found by memchr, which takes two thirds of the time of bytes.count (CPython 3.11 to 3.13). Some at a
+    # time: all at once, they take twice as long where the interpreter has to ask the kernel for their memory.
+    read_lines = io.BytesIO(block if end - start == len(block) else block[start:end]).readlines
+    count, lines = 0, read_lines(_COUNTED_BYTES)
+    while lines:
+        count, last, lines = count + len(lines), lines[-1], read_lines(_COUNTED_BYTES)
+    return count - (not last.endswith(b"\n"))
 
 
 def _reach_of(block: bytes, start: int, end: int) -> Reach | None:
