@@ -3,85 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from gtdiag.analysis.blame import BlameTally
-from gtdiag.analysis.health import HealthTally
-from gtdiag.analysis.kernel_alone import read_kernel_alone
 from gtdiag.analysis.lives import Death, MasterLife, WorkerLife
-from gtdiag.analysis.look import LookEvidence, LookReader
-from gtdiag.analysis.master_startup import MasterStartup, startup_step
+from gtdiag.analysis.look import LookReader
+from gtdiag.analysis.look_joining import LookedAt, LookJoiner
+from gtdiag.analysis.master_startup import MasterStartup
+from gtdiag.analysis.observation import Observation, UnownedBootFailure
 from gtdiag.analysis.ordering import SecondBuffer
 from gtdiag.analysis.ownership import CodeOwnership
 from gtdiag.analysis.population import Population
-from gtdiag.analysis.sampling_rhythm import SamplingRhythm
 from gtdiag.analysis.stack_tally import StackTally
-from gtdiag.analysis.startup_timeline import read_step
 from gtdiag.model import events
-from gtdiag.model.report import Confidence, Gap, KernelOomRecord, Request
-from gtdiag.model.stacks import ThreadStack
+from gtdiag.model.report import Confidence, Request
 from gtdiag.rules.rule_set import RuleSet, read_rule_set
 from gtdiag.rules.thresholds import threshold
-
-_MAX_GAPS = 100
-_MAX_KERNEL_RECORDS = 1000
-_HEARTBEAT_FILE = "gunicorn/workers/workertmp.py"
-
-
-@dataclass(slots=True)
-class PendingLook:
-    """A look whose parts (threads, suspended code, sockets) come as separate events."""
-
-    at: datetime | None
-    threads_seen: bool = False
-    suspended_seen: bool = False
-    kernel_seen: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class UnownedBootFailure:
-    """A failed boot of which no worker is known."""
-
-    at: datetime | None
-    reason: str
-    stream: str
-    master: MasterLife | None
-
-
-@dataclass(slots=True)
-class Observation:
-    """What is known of the observation as a whole."""
-
-    kind: str = "log"
-    files: tuple[str, ...] = ()
-    pid: int | None = None
-    given_timeout_s: float | None = None
-    started_at: datetime | None = None
-    first_at: datetime | None = None
-    last_at: datetime | None = None
-    ended: bool = False
-    end_reason: str | None = None
-    memory_limit_bytes: int | None = None
-    memory_used_bytes: int | None = None
-    memory_used_most_bytes: int | None = None
-    oom_kill_seen_at: datetime | None = None
-    """When the count of out-of-memory kills was last read."""
-    oom_kill_file: str | None = None
-    oom_kills_at_start: int | None = None
-    oom_kill_rises: list[datetime | None] = field(default_factory=list)
-    oom_kill_known: bool = False
-    rhythm: SamplingRhythm = field(default_factory=SamplingRhythm)
-    kernel_kills: list[KernelOomRecord] = field(default_factory=list)
-    kernel_wordings: dict[KernelOomRecord, str] = field(default_factory=dict)
-    host_kills: dict[KernelOomRecord, str] = field(default_factory=dict)
-    """What this host's kernel said while gunicorn was watched: of every container and every other gunicorn here too."""
-    kills_by_host_pid: set[KernelOomRecord] = field(default_factory=set)
-    """Those of them that are taken in: their pids are these workers', so no other worker's end is meant."""
-    unowned_boot_failures: list[UnownedBootFailure] = field(default_factory=list)
-    gaps: dict[tuple[str, str], Gap] = field(default_factory=dict)
-    health: HealthTally = field(default_factory=HealthTally)
 
 
 class Fold:
@@ -95,11 +34,11 @@ class Fold:
         self._ownership = CodeOwnership()
         self._looks = LookReader(self._ownership, self.rules.catalog)
         self._second = SecondBuffer()
-        self._pending: dict[int, PendingLook] = {}
+        self._joiner = LookJoiner(self._ownership, self._looks, self.stacks, self._pid_of)
         self._handlers: dict[type[events.Event], Callable[[Any], None]] = {
             events.ObservationStarted: self._on_observation_started,
             events.ObservationEnded: self._on_observation_ended,
-            events.CollectionGap: self._on_gap,
+            events.CollectionGap: self.observation.add_gap,
             events.MasterStarted: self._on_master_started,
             events.MasterListening: self._on_master_named,
             events.WorkerClassAnnounced: self._on_worker_class,
@@ -120,7 +59,7 @@ class Fold:
             events.WorkerBootFailed: self._on_boot_failed,
             events.WorkersCounted: self._on_workers_counted,
             events.TracebackLogged: self._on_traceback,
-            events.KernelOomKilled: self._on_kernel_oom,
+            events.KernelOomKilled: self.observation.add_kernel_kill,
             events.HeartbeatSample: self._on_heartbeat,
             events.ProcessSample: self._on_process,
             events.StackSample: self._on_stack,
@@ -130,7 +69,7 @@ class Fold:
             events.HostSample: self._on_hosts,
             events.SocketSample: self._on_sockets,
             events.HealthSample: self.observation.health.add,
-            events.CgroupSample: self._on_cgroup,
+            events.CgroupSample: self.observation.add_memory,
             events.CpuSample: self._on_cpu,
         }
 
@@ -144,7 +83,9 @@ class Fold:
         for event in self._second.flush():
             self._apply(event)
         self.population.settle()
-        self._adopt_host_kills()
+        self.observation.adopt_host_kills(
+            {life.pid for life in self.population.workers} | {master.pid for master in self.population.masters}
+        )
 
     # --- the observation ---------------------------------------------------------------------------
 
@@ -175,16 +116,11 @@ class Fold:
 
     def _on_observation_ended(self, event: events.ObservationEnded) -> None:
         for life in self.population.workers:
-            self._finish_look(life)
+            self._joiner.finish(life)
         for master in self.population.masters:
-            self._finish_look(master.startup)
+            self._joiner.finish(master.startup)
         self.observation.ended = True
         self.observation.end_reason = event.reason
-
-    def _on_gap(self, event: events.CollectionGap) -> None:
-        gaps = self.observation.gaps
-        if len(gaps) < _MAX_GAPS:
-            gaps.setdefault((event.what, event.why), Gap(event.what, event.why, event.hint))
 
     # --- the master --------------------------------------------------------------------------------
 
@@ -262,7 +198,7 @@ class Fold:
             return  # of a damaged recording: no collector and no log line gives a boot without its worker
         life = self.population.boot(event)
         if life.master is not None and not self._is_backlog(event):
-            self._finish_look(life.master.startup)
+            self._joiner.finish(life.master.startup)
             life.master.startup.over_at = life.master.startup.over_at or event.at
         if self._is_backlog(event) and not life.seen_live:
             life.from_backlog = True
@@ -388,41 +324,13 @@ class Fold:
         ]
         return candidates[0] if len(candidates) == 1 else None
 
-    def _on_kernel_oom(self, event: events.KernelOomKilled) -> None:
-        record = KernelOomRecord(at=event.at, pid=event.pid, process=event.process, worker=False)
-        if event.origin.source == "kernel_log":
-            if len(self.observation.host_kills) < _MAX_KERNEL_RECORDS:
-                self.observation.host_kills[record] = event.wording
-            return
-        if len(self.observation.kernel_kills) < _MAX_KERNEL_RECORDS and record not in self.observation.kernel_kills:
-            self.observation.kernel_kills.append(record)
-            if event.wording:
-                origin = event.origin
-                where = f" ({origin.file}:{origin.line})" if origin.file and origin.line else ""
-                self.observation.kernel_wordings[record] = event.wording + where
-
-    def _adopt_host_kills(self) -> None:
-        """Take the host's records of these workers, and of anything that fell when the whole host was out of memory.
-
-        The rest happened elsewhere: another gunicorn's worker, killed at the limit of another cgroup, is nothing here.
-        """
-        ours = {life.pid for life in self.population.workers} | {master.pid for master in self.population.masters}
-        for record, wording in list(self.observation.host_kills.items()):
-            others = record.process is not None and "gunicorn" not in record.process
-            if record.pid in ours or (others and wording.startswith("Out of memory")):
-                del self.observation.host_kills[record]
-                self.observation.kills_by_host_pid.add(record)
-                if record not in self.observation.kernel_kills:
-                    self.observation.kernel_kills.append(record)
-                    self.observation.kernel_wordings[record] = wording
-
     # --- samples -----------------------------------------------------------------------------------
 
     def _on_heartbeat(self, event: events.HeartbeatSample) -> None:
         life = self._life_of(event)
         if life is None:
             return
-        self._finish_look(life)
+        self._joiner.finish(life)
         if event.ever and event.at is not None and self._has_beaten_again(life, event):
             life.looks_in_heartbeat = life.disk_sleeps = 0
             # What it is asked for begins at the last heartbeat; that is reckoned to some milliseconds.
@@ -454,9 +362,7 @@ class Fold:
             master.kernel_function = event.wchan
             if event.at is not None and event.master_pid == self.observation.pid:
                 self.observation.rhythm.add(event.at)
-            pending = self._pending.get(id(master))
-            if pending is not None and pending.threads_seen and pending.suspended_seen:
-                self._finish_look(master)
+            self._joiner.finish_if_seen_inside(master)
             return
         life = self._life_of(event)
         if life is None:
@@ -482,43 +388,37 @@ class Fold:
             life.cpu.add(event.at, event.main_thread_ran_s, event.main_thread_waited_s)
 
     def _on_stack(self, event: events.StackSample) -> None:
-        life = self._life_of(event) or self._master_looked_at(event)
+        life = self._looked_at(event)
         if life is not None:
-            self._pending_look(life, event, "threads_seen").threads_seen = True
-            life.seen_inside = True
-            life.threads = event.threads
-            life.kernel_function = event.wchan or life.kernel_function
+            self._joiner.add_threads(life, event)
 
     def _on_startup_sample(self, event: events.StartupSample) -> None:
         life = self._life_of(event)
-        if life is None or not life.in_startup:
-            return
-        if self.stacks is not None:
-            self.stacks.add_startup_sample(life, event)
-        step = None if event.unchanged else read_step(event.threads, event.suspended, self._ownership, self._looks)
-        if step is not None or event.unchanged:
-            life.startup.add_sample(event.at, step)
+        if life is not None and life.in_startup:
+            self._joiner.add_startup_sample(life, event)
 
     def _on_suspended(self, event: events.SuspendedSample) -> None:
-        life = self._life_of(event) or self._master_looked_at(event)
+        life = self._looked_at(event)
         if life is not None:
-            self._pending_look(life, event, "suspended_seen").suspended_seen = True
-            life.seen_inside = True
-            life.suspended = event.suspended
-            life.unread = event.problems
+            self._joiner.add_suspended(life, event)
+
+    def _on_hosts(self, event: events.HostSample) -> None:
+        life = self._looked_at(event)
+        if life is not None:
+            self._joiner.add_hosts(life, event)
+
+    def _on_sockets(self, event: events.SocketSample) -> None:
+        life = self._looked_at(event)
+        if life is not None:
+            self._joiner.add_sockets(life, event)
+
+    def _looked_at(self, event: events.Event) -> LookedAt | None:
+        return self._life_of(event) or self._master_looked_at(event)
 
     def _master_looked_at(self, event: events.Event) -> MasterStartup | None:
         """The start-up of the master that an event without a worker is about."""
         master = self.population.master_of(event) if event.worker is None else None
         return None if master is None else master.startup
-
-    def _pending_look(self, life: WorkerLife | MasterStartup, event: events.Event, part: str) -> PendingLook:
-        """The look that this part belongs to: the one under way, or a new one if that has this part already."""
-        pending = self._pending.get(id(life))
-        if pending is None or getattr(pending, part):
-            self._finish_look(life)
-            pending = self._pending[id(life)] = PendingLook(event.at)
-        return pending
 
     def _on_requests(self, event: events.RequestSample) -> None:
         life = self._life_of(event)
@@ -528,65 +428,6 @@ class Fold:
         if not aborting:  # the abort ends a request; what matters is what the worker was in when it timed out
             life.requests.add(event.requests, event.at)
 
-    def _on_hosts(self, event: events.HostSample) -> None:
-        life = self._life_of(event) or self._master_looked_at(event)
-        if life is not None:
-            life.hosts = event.hosts
-
-    def _on_sockets(self, event: events.SocketSample) -> None:
-        life = self._life_of(event) or self._master_looked_at(event)
-        if life is not None:
-            self._pending_look(life, event, "kernel_seen").kernel_seen = True
-            life.connections = event.connections
-            life.waits = event.waits
-            life.received.add(event.connections)
-        if isinstance(life, WorkerLife):
-            life.shared_sockets = {c.inode: c for c in event.connections if c.shared_with and c.inode is not None}
-
-    def _finish_look(self, life: WorkerLife | MasterStartup) -> None:
-        pending = self._pending.pop(id(life), None)
-        if pending is None:
-            return
-        if isinstance(life, MasterStartup):
-            life.looked_at = pending.at
-            step = startup_step(life.threads, life.suspended)
-            if step is None:
-                return
-            life.step, life.step_at = step, pending.at
-        elif pending.threads_seen:
-            life.looks_in_heartbeat = life.looks_in_heartbeat + 1 if is_writing_heartbeat(life.threads) else 0
-        inside = pending.threads_seen or pending.suspended_seen
-        if inside and self.stacks is not None:
-            self._tally_stacks(life, pending)
-        if life.seen_inside and not inside:
-            return  # the rest of a look whose other parts were counted already
-        read = self._looks.read_look if inside else read_kernel_alone
-        look = read(
-            LookEvidence(
-                threads=life.threads if pending.threads_seen else (),
-                suspended=life.suspended if pending.suspended_seen else (),
-                connections=life.connections,
-                hosts=life.hosts,
-                kernel_function=life.kernel_function,
-                in_startup=life.in_startup,
-                stale=isinstance(life, WorkerLife) and _is_stale(life),
-                waits=life.waits,
-                received_before=life.received.before(),
-                cpu_percent=life.cpu_percent,
-            )
-        )
-        life.tally.add(look, pending.at)
-        if isinstance(life, WorkerLife) and life.in_startup and pending.threads_seen:
-            seen_in = read_step(life.threads, life.suspended, self._ownership, self._looks)
-            if seen_in is not None:
-                life.startup.add_sample(pending.at, seen_in)
-
-    def _tally_stacks(self, life: WorkerLife | MasterStartup, pending: PendingLook) -> None:
-        assert self.stacks is not None
-        pid = life.pid if isinstance(life, WorkerLife) else self._pid_of(life)
-        threads = life.threads if pending.threads_seen else ()
-        self.stacks.add_look(life, pid, pending.at, threads, life.suspended if pending.suspended_seen else ())
-
     def _pid_of(self, startup: MasterStartup) -> int | None:
         return next((master.pid for master in self.population.masters if master.startup is startup), None)
 
@@ -594,22 +435,6 @@ class Fold:
         master = self.population.master_of(event)
         if master is not None:
             master.cpu.add(event)
-
-    def _on_cgroup(self, event: events.CgroupSample) -> None:
-        seen = self.observation
-        seen.memory_limit_bytes = event.limit_bytes
-        seen.memory_used_bytes = working_set_bytes(event)
-        seen.memory_used_most_bytes = max(seen.memory_used_most_bytes or 0, seen.memory_used_bytes or 0) or None
-        if event.oom_kill is None:
-            return
-        seen.oom_kill_known = True
-        seen.oom_kill_seen_at = event.at
-        seen.oom_kill_file = event.kill_count_file
-        if seen.oom_kills_at_start is None:
-            seen.oom_kills_at_start = event.oom_kill
-        risen = event.oom_kill - seen.oom_kills_at_start
-        while len(seen.oom_kill_rises) < min(risen, _MAX_KERNEL_RECORDS):
-            seen.oom_kill_rises.append(event.at)
 
     # --- finding and noting ------------------------------------------------------------------------
 
@@ -619,7 +444,7 @@ class Fold:
             return self._backlog_life_of(event)
         life = self.population.worker_of(event)
         if life is not None and not isinstance(event, _SAMPLES):
-            self._finish_look(life)
+            self._joiner.finish(life)
         return life
 
     def _backlog_life_of(self, event: events.Event) -> WorkerLife | None:
@@ -660,27 +485,6 @@ _SAMPLES = (
     events.SocketSample,
     events.ProcessSample,
 )
-
-
-def _is_stale(life: WorkerLife) -> bool:
-    """Whether the last heartbeat is older than any idle worker's."""
-    timeout_s = life.master.timeout_s if life.master else None
-    if life.heartbeat_age_s is None or not timeout_s:
-        return False
-    return life.heartbeat_age_s > threshold("stale_share_of_timeout") * timeout_s
-
-
-def is_writing_heartbeat(threads: tuple[ThreadStack, ...]) -> bool:
-    """Whether the main thread is in `WorkerTmp.notify`, in the system call that writes the heartbeat file's times."""
-    main = next((thread for thread in threads if thread.main and thread.frames), None)
-    return main is not None and main.frames[-1].file.replace("\\", "/").endswith(_HEARTBEAT_FILE)
-
-
-def working_set_bytes(sample: events.CgroupSample) -> int | None:
-    """What the kernel cannot give back: use without the file pages that were not touched lately."""
-    if sample.current_bytes is None:
-        return None
-    return max(0, sample.current_bytes - (sample.inactive_file_bytes or 0))
 
 
 def _within(one: datetime | None, other: datetime | None, threshold_name: str) -> bool:

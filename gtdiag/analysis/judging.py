@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gtdiag.analysis.blame import BlameTally
-from gtdiag.analysis.fold import Observation
 from gtdiag.analysis.kill_evidence import count_was_read_after, kill_evidence
 from gtdiag.analysis.lives import MasterLife, WorkerLife
 from gtdiag.analysis.master_startup import BLIND_WATCH_S, MasterLoading, MasterStep
+from gtdiag.analysis.observation import Observation
 from gtdiag.analysis.wording import count_of, describe_blocked, seconds_in_words
 from gtdiag.model.report import (
     Blocked,

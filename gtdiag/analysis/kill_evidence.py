@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gtdiag.analysis.fold import Observation
 from gtdiag.analysis.lives import WorkerLife
+from gtdiag.analysis.observation import Observation
 from gtdiag.analysis.wording import seconds_in_words
 from gtdiag.model.report import KernelOomRecord, KilledBy
 

@@ -9,6 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from gtdiag.analysis.chain_parts import (
+    IDLE_RANK,
+    event_loop_start,
+    frames_below_app,
+    innermost_app_call,
+    innermost_coroutine,
+    is_inside_event_loop,
+    pool_work,
+    rank_of,
+    waits_in_event_loop,
+)
 from gtdiag.analysis.kernel_side import (
     JoinedWait,
     KernelEvidence,
@@ -25,7 +36,7 @@ from gtdiag.model.report import Category, Confidence, How, Owner, StackFrame, Wa
 from gtdiag.model.stacks import Connection, Frame, KernelWait, NamedHost, SuspendedCode, ThreadStack
 from gtdiag.rules.catalog import Catalog, Level, Rule, read_catalog
 from gtdiag.rules.categories import REMOTE_CATEGORIES, WAITING_CATEGORIES
-from gtdiag.rules.frameworks import is_event_loop_module, waits_for_own_pool
+from gtdiag.rules.frameworks import waits_for_own_pool
 from gtdiag.rules.services import Service, match_file, match_peer
 
 _IMPORT_MODULES = ("importlib", "zipimport")
@@ -49,16 +60,8 @@ _CATEGORY_BY_SOURCE = (
     ("os.waitpid(", Category.SUBPROCESS, "os", "waitpid", "child"),
     (".cursor(", Category.DATABASE, None, None, "socket"),
 )
-_POOL_THREAD_MODULES = ("concurrent.futures.thread", "anyio._backends._asyncio", "gevent.threadpool", "eventlet.tpool")
-_POOL_QUEUES = ("gevent._threading",)
-"""A pool's own queue that is no part of the standard library."""
-_GREENLET_FRONT_ENDS = ("gevent.threadpool", "gevent.pool", "eventlet.tpool")
-"""What a greenlet calls to have work done by a thread; below it is only the waiting."""
 _FRONT_ENDS_OF_GREENLETS_TOO = ("gevent.pool",)
 """`apply` and the like are the same for pools of threads and of greenlets, and compiled below."""
-
-_GREENLET_SERVERS = ("gevent.pywsgi", "geventwebsocket.handler", "eventlet.wsgi")
-"""What calls the application in the worker classes that bring a server of their own (gunicorn's gevent_pywsgi)."""
 
 _MOST_TRACEBACKS = 1_024
 """Different ones whose conclusion is remembered."""
@@ -139,9 +142,9 @@ class LookReader:
         frames = self._ownership.own_frames(main.frames)
         if evidence.stale and (holder := self._read_interpreter_holder(evidence, main, frames)) is not None:
             return holder
-        if _waits_in_event_loop(frames):
+        if waits_in_event_loop(frames):
             # An application that starts a loop itself (asyncio.run at import) has frames outside it: they come first.
-            outside = frames[: _event_loop_start(frames)] if any(f.owner is Owner.APP for f in frames) else ()
+            outside = frames[: event_loop_start(frames)] if any(f.owner is Owner.APP for f in frames) else ()
             return self._read_suspended(evidence, outside)
         return self._conclude(
             frames,
@@ -149,7 +152,7 @@ class LookReader:
             how=How.THREAD,
             wait=find_wait(evidence.waits, main.native_thread_id),
             active=_is_running(main, evidence.waits),
-            in_event_loop=_is_inside_event_loop(frames),
+            in_event_loop=is_inside_event_loop(frames),
             sure=Confidence.HIGH,
         )
 
@@ -187,17 +190,17 @@ class LookReader:
     def _read_suspended(self, evidence: LookEvidence, outside: tuple[OwnedFrame, ...]) -> Look | None:
         chains = [(code, self._ownership.own_frames(code.frames)) for code in evidence.suspended if not code.running]
         ranked = sorted(
-            ((_rank(code, frames, evidence.in_startup), code, frames) for code, frames in chains if frames),
+            ((rank_of(code, frames, evidence.in_startup), code, frames) for code, frames in chains if frames),
             key=lambda item: (item[0], item[1].name),
         )
-        if not ranked or ranked[0][0] >= _IDLE_RANK:
+        if not ranked or ranked[0][0] >= IDLE_RANK:
             return None
         best_rank, code, frames = ranked[0]
         rivals = [frames for rank, _, frames in ranked if rank == best_rank]
-        same_call = len({_innermost_app_call(frames) for frames in rivals}) == 1
+        same_call = len({innermost_app_call(frames) for frames in rivals}) == 1
         sure = Confidence.HIGH if same_call and code.complete else Confidence.MEDIUM
         how = How.GREENLET if code.kind == "greenlet" else How.ASYNCIO_TASK
-        if not _frames_below_app(frames):
+        if not frames_below_app(frames):
             threaded = self._read_pool_thread(evidence, outside + frames)
             if threaded is not None:
                 return threaded
@@ -220,7 +223,7 @@ class LookReader:
         on a CPU, for the kernel, has come back from it and does not get the lock: another thread's C code keeps it.
         """
         wait = find_wait(evidence.waits, main.native_thread_id)
-        at_rest = _waits_in_event_loop(frames) or not any(f.owner is Owner.APP for f in frames)
+        at_rest = waits_in_event_loop(frames) or not any(f.owner is Owner.APP for f in frames)
         if wait is None or not at_rest or not (wait.state == "R" or kind_of_wait(wait) == "lock"):
             return None
         computing = [thread for thread in evidence.threads if not thread.main and thread.active]
@@ -244,7 +247,7 @@ class LookReader:
         busy = []
         for thread in evidence.threads:
             frames = self._ownership.own_frames(thread.frames)
-            work = _pool_work(frames)
+            work = pool_work(frames)
             if not thread.main and work:
                 busy.append((thread, work))
         if not busy:
@@ -297,7 +300,7 @@ class LookReader:
             rule=classified.rule,
             confidence=confidence,
             in_event_loop=in_event_loop and classified.category in WAITING_CATEGORIES,
-            coroutine=_innermost_coroutine(frames, evidence.suspended) if in_event_loop else None,
+            coroutine=innermost_coroutine(frames, evidence.suspended) if in_event_loop else None,
             kernel_agrees=joined.agrees,
             kernel_note=joined.note,
         )
@@ -514,129 +517,3 @@ def _stack_of(frames: Sequence[OwnedFrame]) -> tuple[StackFrame, ...]:
 def _lower(one: Confidence, other: Confidence) -> Confidence:
     order = (Confidence.LOW, Confidence.MEDIUM, Confidence.HIGH)
     return order[min(order.index(one), order.index(other))]
-
-
-def _waits_in_event_loop(frames: tuple[OwnedFrame, ...]) -> bool:
-    """Whether the innermost frames are a loop's own: no application or other library code runs on this thread now."""
-    # A selector is every poll's last frame; only a loop above it makes it the loop's own (subprocess has one).
-    return any(f.package != "selectors" for f in frames[_event_loop_start(frames) :])
-
-
-def _event_loop_start(frames: tuple[OwnedFrame, ...]) -> int:
-    """Index of the outermost frame of the innermost unbroken run of event loop frames."""
-    start = len(frames)
-    while start > 0 and is_event_loop_module(frames[start - 1].module):
-        start -= 1
-    return start
-
-
-def _is_inside_event_loop(frames: tuple[OwnedFrame, ...]) -> bool:
-    """Whether application code runs as a step of an asyncio loop (not before the loop started, at import)."""
-    last_app = max((i for i, f in enumerate(frames) if f.owner is Owner.APP), default=0)
-    return any(
-        # uvloop is compiled and leaves no frame: what gunicorn's own ASGI worker calls is a step of its loop.
-        f.module.startswith(("asyncio.runners", "asyncio.base_events", "asyncio.events", "uvloop", "gunicorn.asgi"))
-        for f in frames[:last_app]
-    )
-
-
-def _innermost_coroutine(frames: tuple[OwnedFrame, ...], suspended: Sequence[SuspendedCode]) -> str | None:
-    """The application's innermost `async def` of a stack; which code is one, the running task's chain tells."""
-    asynchronous = {(f.function, f.file) for code in suspended if code.running for f in code.frames if f.coroutine}
-    return next(
-        (
-            f.frame.function
-            for f in reversed(frames)
-            if f.owner is Owner.APP and (f.frame.coroutine or (f.frame.function, f.frame.file) in asynchronous)
-        ),
-        None,
-    )
-
-
-_IDLE_RANK = 90
-
-
-def _rank(code: SuspendedCode, frames: tuple[OwnedFrame, ...], in_startup: bool) -> int:
-    """How well a task or greenlet explains why the worker does not go on; smaller is better, from `_IDLE_RANK` not."""
-    return (_greenlet_rank if code.kind == "greenlet" else _chain_rank)(frames, in_startup)
-
-
-def _greenlet_rank(frames: tuple[OwnedFrame, ...], in_startup: bool) -> int:
-    """A start-up runs in the main greenlet, a request below the server's frames; no other keeps the worker from work.
-
-    Those that only wait for work have none of the application's frames: the worker's beat, acceptors, idle connections.
-    """
-    server = max((i for i, f in enumerate(frames) if _is_server(f)), default=None)
-    if server is None:
-        return _IDLE_RANK  # the hub, or background work of the application's own
-    # An application that embeds gunicorn has frames outside it too; what the server called is what counts.
-    inner = frames[server + 1 :]
-    starts_up = in_startup and any(f.module == "gunicorn.arbiter" for f in frames)
-    if any(f.owner is Owner.APP for f in inner):
-        return 0 if starts_up else 20
-    return 5 if starts_up and inner and not _is_worker_loop(frames[server]) else _IDLE_RANK
-
-
-def _is_server(frame: OwnedFrame) -> bool:
-    return frame.owner is Owner.GUNICORN or frame.module in _GREENLET_SERVERS
-
-
-def _is_worker_loop(frame: OwnedFrame) -> bool:
-    """Whether this is `run` of a gunicorn worker: the application is loaded, the worker beats."""
-    return frame.module.startswith("gunicorn.workers.") and frame.frame.function.rpartition(".")[2] == "run"
-
-
-def _chain_rank(frames: tuple[OwnedFrame, ...], in_startup: bool) -> int:
-    """A task's await chain: the lifespan's first, while it lasts; then whatever runs the application's code."""
-    has_app = any(f.owner is Owner.APP for f in frames)
-    in_lifespan = any("lifespan" in f.module for f in frames)
-    if in_lifespan and has_app:
-        return 0
-    if in_lifespan and in_startup:
-        # uvicorn's own lifespan task waits on a queue for as long as the server runs; that alone explains nothing.
-        return 50 if _frames_below_framework(frames) else _IDLE_RANK
-    if has_app:
-        return 10 if in_startup else 20
-    return _IDLE_RANK
-
-
-def _frames_below_framework(frames: tuple[OwnedFrame, ...]) -> bool:
-    return not is_event_loop_module(frames[-1].module)
-
-
-def _innermost_app_call(frames: tuple[OwnedFrame, ...]) -> tuple[str, str] | None:
-    return next(((f.frame.file, f.frame.function) for f in reversed(frames) if f.owner is Owner.APP), None)
-
-
-def _frames_below_app(frames: tuple[OwnedFrame, ...]) -> tuple[OwnedFrame, ...]:
-    app_index = max((i for i, f in enumerate(frames) if f.owner is Owner.APP), default=None)
-    below = frames[app_index + 1 :] if app_index is not None else frames
-    front_end = next((i for i, f in enumerate(below) if f.module in _GREENLET_FRONT_ENDS), len(below))
-    below = below[:front_end]
-    # Thread-pool front ends only pass the call on to a thread.
-    return tuple(f for f in below if not _is_thread_front_end(f))
-
-
-def _is_thread_front_end(frame: OwnedFrame) -> bool:
-    return frame.module in {
-        "asyncio.threads",
-        "anyio.to_thread",
-        "anyio._backends._asyncio",
-        "starlette.concurrency",
-        "asgiref.sync",
-        "asyncio.base_events",
-        "asyncio.futures",
-    }
-
-
-def _pool_work(frames: tuple[OwnedFrame, ...]) -> tuple[OwnedFrame, ...]:
-    """What a pool thread is working on: the frames inside the pool's own; empty for an idle one or any other thread."""
-    pool_end = max((i for i, f in enumerate(frames) if f.module in _POOL_THREAD_MODULES), default=None)
-    if pool_end is None:
-        return ()
-    work = frames[pool_end + 1 :]
-    # An idle pool thread waits for work in the pool's own queue.
-    busy = any(f.owner in (Owner.APP, Owner.LIBRARY) and f.module not in _POOL_QUEUES for f in work) or any(
-        f.frame.function.endswith("getaddrinfo") for f in work
-    )
-    return work if busy else ()

@@ -16,8 +16,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gtdiag.collectors.clock import Clock, SystemClock
+from gtdiag.collectors.container_pids import ContainerPids
 from gtdiag.collectors.host import Host, ThisHost, looking_threads
-from gtdiag.collectors.live_log import LineParser, LiveLog
+from gtdiag.collectors.live_log import LineParser, LiveLog, ParserWhenNeeded
 from gtdiag.collectors.log_choice import check_log, choose_log
 from gtdiag.collectors.look_queue import LookQueue
 from gtdiag.collectors.looks import SAMPLE_RESOLUTION_S
@@ -65,9 +66,6 @@ LAST_LOOKS_S = 2.0
 LAST_LOOK_AT_DEAD_S = 0.1
 """How long the news of a worker's end waits for a look at it, so that the two come in order."""
 
-MOST_PIDS_OF_CONTAINERS = 4_096
-"""Remembered for the lines of a container's log: workers come and go for as long as the watch lasts."""
-
 BORN_HERE_S = 2.0
 """A worker first seen this soon after its start is watched from its start, so its first heartbeat is the first."""
 
@@ -113,11 +111,10 @@ class LiveCollector:
         """The number of the interval."""
         self._pool = pool
         self._stdin_descriptor = stdin_descriptor
-        self._parser_factory = parser_factory or _ParserWhenNeeded
+        self._parser_factory = parser_factory or ParserWhenNeeded
         self._masters: dict[int, WatchedMaster] = {}
         self._log: LiveLog | None = None
         self._log_file: str | None = None
-        self._outer_pids: dict[int, int] = {}
         self._stop_reason: str | None = None
         self._called: tuple[socket.socket, socket.socket] | None = None
         """Where `stop` wakes a watch that waits."""
@@ -130,6 +127,7 @@ class LiveCollector:
         self._masters[self.master_pid] = WatchedMaster(self.master_pid, started_at_s)
         self._machine = MachineSampler(self._host, self._clock, interval_s)
         self._looks = LookQueue(self._host, self._clock, self._masters)
+        self._pids = ContainerPids(self._host, self._masters)
         self._health = _health_probe(health_url, self._clock) if health_url is not None else None
 
     def stop(self, reason: str = "interrupted") -> None:
@@ -355,7 +353,7 @@ class LiveCollector:
         fresh = [process for identity, process in found.items() if identity not in master.workers]
         if fresh and self._log is not None:
             # Now: the log may first name a worker when it has been killed, and its pids went with it.
-            self._read_inner_pids(master.pid)
+            self._pids.read(master.pid)
         for process in fresh:
             yield self._admit(master, process)
         if self._host.heartbeats_denied(master.pid):
@@ -583,7 +581,7 @@ class LiveCollector:
                 poll_s=TICK_S,
                 boots=self._boots,
                 masters=self._master_starts,
-                translate=self._with_outer_pids,
+                translate=self._pids.translate,
                 accept=OwnReplica(read_host_name(self.master_pid), lambda: self._masters.keys()).accept,
             )
         if not chosen.why:
@@ -597,28 +595,6 @@ class LiveCollector:
             why=chosen.why,
             hint=chosen.hint,
         )
-
-    def _with_outer_pids(self, event: Event) -> Event:
-        """Turn the pids of a container's log into those seen from here."""
-        inner = event.worker.pid if event.worker is not None else event.master_pid
-        if inner is not None and (inner not in self._outer_pids or isinstance(event, WorkerBooted)):
-            # A new worker's first line mostly comes before the next sample.
-            for master_pid in self._masters:
-                self._read_inner_pids(master_pid)
-        if not self._outer_pids:
-            return event
-        worker, master_pid_or_none = event.worker, event.master_pid
-        if worker is not None and worker.pid in self._outer_pids:
-            worker = dataclasses.replace(worker, pid=self._outer_pids[worker.pid])
-        if master_pid_or_none is not None:
-            master_pid_or_none = self._outer_pids.get(master_pid_or_none, master_pid_or_none)
-        return dataclasses.replace(event, worker=worker, master_pid=master_pid_or_none)
-
-    def _read_inner_pids(self, master_pid: int) -> None:
-        self._outer_pids.update(self._host.inner_pids(master_pid))
-        # Those of the dead are kept for what the log still says of them. Whoever lives is read again when it is named.
-        while len(self._outer_pids) > MOST_PIDS_OF_CONTAINERS:
-            del self._outer_pids[next(iter(self._outer_pids))]
 
     def _boots(self) -> dict[int, datetime]:
         return {
@@ -660,24 +636,3 @@ def _health_probe(url: str, clock: Clock) -> HealthProbe:
     from gtdiag.collectors.health_probe import HealthProbe  # http.client and ssl: only where they are asked for
 
     return HealthProbe(url, clock)
-
-
-class _ParserWhenNeeded:
-    """A log parser, loaded with the first line: by then the workers are on the screen."""
-
-    def __init__(self, file: str) -> None:
-        self._file = file
-        self._parser: LineParser | None = None
-
-    def feed(self, line: str, line_number: int) -> list[Event]:
-        return self._loaded().feed(line, line_number)
-
-    def flush(self) -> list[Event]:
-        return self._parser.flush() if self._parser is not None else []
-
-    def _loaded(self) -> LineParser:
-        if self._parser is None:
-            from gtdiag.parsing.log_parser import LogParser
-
-            self._parser = LogParser(file=self._file)
-        return self._parser

@@ -54,6 +54,29 @@ class LineParser(Protocol):
         """Give what was held back for a next line."""
 
 
+class ParserWhenNeeded:
+    """A log parser, loaded with the first line: by then the workers are on the screen."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._parser: LineParser | None = None
+
+    def feed(self, line: str, line_number: int) -> list[Event]:
+        """Parse one line."""
+        return self._loaded().feed(line, line_number)
+
+    def flush(self) -> list[Event]:
+        """Give what was held back for a next line."""
+        return self._parser.flush() if self._parser is not None else []
+
+    def _loaded(self) -> LineParser:
+        if self._parser is None:
+            from gtdiag.parsing.log_parser import LogParser
+
+            self._parser = LogParser(file=self._file)
+        return self._parser
+
+
 class LiveLog:
     """Turns a tail into events. `boots` and `masters` give the start time of what lives now, by pid.
 

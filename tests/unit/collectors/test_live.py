@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gtdiag.collectors import live
+from gtdiag.collectors import container_pids
 from gtdiag.collectors.cgroup import CgroupMemory
 from gtdiag.collectors.live import LiveCollector
 from gtdiag.errors import LogReadError, NoSuchProcessError
@@ -370,11 +370,11 @@ def test_errors_at_the_start(tmp_path: Path) -> None:
 
 
 def test_the_pids_of_a_container_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MOST_PIDS_OF_CONTAINERS", 10)
+    monkeypatch.setattr(container_pids, "MOST_PIDS", 10)
     scene = Scene(healthy(7))
     collector = scene.collector()
     for generation in range(20):
         scene.host.inner = {generation * 8 + inner: 1000 + generation * 8 + inner for inner in range(8)}
-        collector._read_inner_pids(MASTER)
-    assert list(collector._outer_pids.items())[-8:] == list(scene.host.inner.items())
-    assert len(collector._outer_pids) == 10
+        collector._pids.read(MASTER)
+    assert list(collector._pids.known().items())[-8:] == list(scene.host.inner.items())
+    assert len(collector._pids.known()) == 10
