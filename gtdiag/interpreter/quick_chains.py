@@ -18,7 +18,8 @@ from gtdiag.interpreter.memory import PAGE_BYTES
 from gtdiag.interpreter.objects import OB_TYPE, ObjectReader
 from gtdiag.model.stacks import Frame, SuspendedCode
 
-_MAX_LINKS = 600
+_MAX_LINKS = 1000
+"""As many as a chain may have frames (await_chain.py); a longer one is read there, link by link."""
 _MAX_STACK_BYTES = 160_000
 _TASKS_BETWEEN_LOOKS_AT_THE_CLOCK = 256
 _MAX_PAGES = 6000
