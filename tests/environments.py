@@ -8,8 +8,8 @@
 Environments live in `<repo>/.cache/environments/<name>`, ignored by git (`GTDIAG_TEST_ENVIRONMENTS` names another
 folder). The name is made of the gunicorn version, the Python version and a hash of the requirements, so a changed
 requirement is a new environment and never a stale one. A finished environment has the file `complete`, written last: an
-interrupted build is thrown away and made again. A file lock per environment keeps the workers of pytest-xdist apart.
-Once an environment is complete, nothing here needs the network.
+interrupted build is thrown away and made again, and so is one that was moved. A file lock per environment keeps the
+workers of pytest-xdist apart. Once an environment is complete, nothing here needs the network.
 
 `standard_environment(version)`, for version in `STANDARD_VERSIONS`:
 
@@ -177,11 +177,19 @@ def _build_libraries(folder: Path, interpreter: str, wanted: list[str]) -> None:
 
 
 def _build_once(folder: Path, build: Callable[[], None]) -> None:
-    if (folder / "complete").exists():
+    if is_complete(folder):
         return
     with _only_one_builds(folder):
-        if not (folder / "complete").exists():
+        if not is_complete(folder):
             build()
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether it was built to its end, and here: moved with its checkout, its programs would start nothing."""
+    try:
+        return (folder / "complete").exists() and os.fspath(folder) in (folder / "bin" / "activate").read_text()
+    except OSError:
+        return False
 
 
 def _environments_folder() -> Path:

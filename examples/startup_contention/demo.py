@@ -151,7 +151,8 @@ def environment(version: str) -> Path:
     folder = CACHE / f"gunicorn-{version}-py{sys.version_info[0]}.{sys.version_info[1]}"
     with only_one_builds(folder):
         complete = folder / "complete"
-        if complete.exists():
+        # A checkout that was moved since has programs that start nothing.
+        if complete.exists() and os.fspath(folder) in (folder / "bin" / "activate").read_text():
             return folder
         shutil.rmtree(folder, ignore_errors=True)
         base = getattr(sys, "_base_executable", None) or sys.executable
