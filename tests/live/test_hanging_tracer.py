@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -132,7 +133,9 @@ def test_the_whole_command(busy: GunicornProcess, tmp_path: Path) -> None:
     """A snapshot with such a py-spy beside it: it ends, says what happened, and the server answers."""
     command = installation_without_py_spy(tmp_path / "installation")
     fake = Path(command[0]).with_name("py-spy")
-    fake.write_text(f'#!/bin/sh\n"{sys.executable}" "{TRACER}" stop "$@" & wait\n')  # in a child, as a wrapper may
+    tracer = tmp_path / "hanging_tracer.py"  # of its own: other tests have theirs, at the same time
+    shutil.copy(TRACER, tracer)
+    fake.write_text(f'#!/bin/sh\n"{sys.executable}" "{tracer}" stop "$@" & wait\n')  # in a child, as a wrapper may
     fake.chmod(0o755)
     variables = {"PATH": path_without_py_spy(), "TRACED": os.fspath(tmp_path / "traced")}
     done = run_gtdiag("snapshot", str(busy.pid), "--format", "json", command=command, variables=variables)
@@ -141,6 +144,6 @@ def test_the_whole_command(busy: GunicornProcess, tmp_path: Path) -> None:
     [gap] = [gap for gap in done.report()["gaps"] if gap["what"] == "stacks"]
     assert "was ended" in gap["why"]
     assert answers(busy)
-    left = [one.pid for one in psutil.process_iter(["cmdline"]) if os.fspath(TRACER) in (one.info["cmdline"] or [])]
+    left = [one.pid for one in psutil.process_iter(["cmdline"]) if os.fspath(tracer) in (one.info["cmdline"] or [])]
     assert left == []
     assert "TracerPid:\t0" in Path(f"/proc/{worker}/status").read_text()

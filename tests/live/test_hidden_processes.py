@@ -16,7 +16,8 @@ from tests.live.gtdiag_command import as_module, run_gtdiag
 from tests.live.gunicorn_process import GunicornProcess, running_gunicorn
 from tests.live.servers import mute_server
 
-NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+ORDINARY_USER, OTHER_USER = 61111, 61112
+"""Whose processes are those of these tests; nobody's are other tests' too, which run at the same time."""
 WORDS = {1: "noaccess", 2: "invisible"}
 
 pytestmark = [pytest.mark.live]
@@ -40,9 +41,13 @@ def of_root(folder: Path) -> Iterator[GunicornProcess]:
         yield gunicorn
 
 
-def hidden(option: int, *others: str) -> list[str]:
+def become(user: int) -> list[str]:
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+
+
+def hidden(option: int, *others: str, user: int = ORDINARY_USER) -> list[str]:
     mount = f'mount -t proc -o hidepid={option}{"".join("," + other for other in others)} proc /proc && exec "$@"'
-    return ["unshare", "-m", "sh", "-c", mount, "sh", *NOBODY, *as_module()]
+    return ["unshare", "-m", "sh", "-c", mount, "sh", *become(user), *as_module()]
 
 
 @pytest.mark.parametrize("option", [1, 2])
@@ -71,7 +76,7 @@ def test_an_empty_list_is_not_said_to_be_the_whole_truth(option: int, of_root: G
 
 
 def test_the_group_that_may_see_and_a_pid_that_is_none(of_root: GunicornProcess) -> None:
-    listed = run_gtdiag("ps", "--format", "json", command=hidden(2, "gid=65534"))
+    listed = run_gtdiag("ps", "--format", "json", command=hidden(2, f"gid={ORDINARY_USER}"))
     value = json.loads(listed.stdout)
     assert of_root.pid in [master["pid"] for master in value["masters"]]
     assert [gap for gap in value["gaps"] if gap["what"] == "processes"] == []
@@ -93,12 +98,13 @@ def test_own_processes_are_seen_all_the_same(of_root: GunicornProcess, tmp_path:
             environment,
             "sync_startup:application",
             folder=served,
-            command=[*NOBODY, os.fspath(environment.gunicorn)],
+            command=[*become(OTHER_USER), os.fspath(environment.gunicorn)],
             variables={"FEATURE_FLAGS_URL": f"http://{server.peer}/flags", "HOME": os.fspath(served)},
             timeout_s=2,
         ) as gunicorn,
     ):
         gunicorn.wait_for_workers(1)
-        report = run_gtdiag("watch", str(gunicorn.pid), "--for", "5s", "--format", "json", command=hidden(2)).report()
+        command = hidden(2, user=OTHER_USER)
+        report = run_gtdiag("watch", str(gunicorn.pid), "--for", "5s", "--format", "json", command=command).report()
     calls = [incident["blocked"]["call"] for incident in report["incidents"] if incident["blocked"]]
     assert "load_feature_flags" in calls
