@@ -58,9 +58,14 @@ def innermost_coroutine(frames: tuple[OwnedFrame, ...], suspended: Sequence[Susp
     )
 
 
-def rank_of(code: SuspendedCode, frames: tuple[OwnedFrame, ...], in_startup: bool) -> int:
-    """How well a task or greenlet explains why the worker does not go on; smaller is better, from `IDLE_RANK` not."""
-    return (_greenlet_rank if code.kind == "greenlet" else _chain_rank)(frames, in_startup)
+def rank_of(code: SuspendedCode, frames: tuple[OwnedFrame, ...], *, in_startup: bool, in_own_loop: bool) -> int:
+    """How well a task or greenlet explains why the worker does not go on; smaller is better, from `IDLE_RANK` not.
+
+    `in_own_loop`: the application runs the event loop itself (`asyncio.run` in a view), and waits for what is in it.
+    """
+    if code.kind == "greenlet":
+        return _greenlet_rank(frames, in_startup)
+    return _chain_rank(frames, in_startup, in_own_loop)
 
 
 def _greenlet_rank(frames: tuple[OwnedFrame, ...], in_startup: bool) -> int:
@@ -88,18 +93,29 @@ def _is_worker_loop(frame: OwnedFrame) -> bool:
     return frame.module.startswith("gunicorn.workers.") and frame.frame.function.rpartition(".")[2] == "run"
 
 
-def _chain_rank(frames: tuple[OwnedFrame, ...], in_startup: bool) -> int:
+def _chain_rank(frames: tuple[OwnedFrame, ...], in_startup: bool, in_own_loop: bool) -> int:
     """A task's await chain: the lifespan's first, while it lasts; then whatever runs the application's code."""
     has_app = any(f.owner is Owner.APP for f in frames)
     in_lifespan = any("lifespan" in f.module for f in frames)
+    if in_lifespan and has_app and _waits_for_the_server(frames):
+        # An application, or a middleware of its own, that awaits the message of the shut-down, as long as it serves.
+        return 50 if in_startup else IDLE_RANK
     if in_lifespan and has_app:
         return 0
     if in_lifespan and in_startup:
         # uvicorn's own lifespan task waits on a queue for as long as the server runs; that alone explains nothing.
         return 50 if _frames_below_framework(frames) else IDLE_RANK
-    if has_app:
-        return 10 if in_startup else 20
-    return IDLE_RANK
+    if has_app and in_startup:
+        return 10
+    # A request is a task of the server's or of a framework's. One that begins with the application's own code is its
+    # background work: a refresh for ever, which keeps no request waiting.
+    return 20 if has_app and (in_own_loop or frames[0].owner is not Owner.APP) else IDLE_RANK
+
+
+def _waits_for_the_server(frames: tuple[OwnedFrame, ...]) -> bool:
+    """Whether a lifespan awaits the server's next message (`receive` of uvicorn and of gunicorn's own ASGI worker)."""
+    inner = next((f for f in reversed(frames) if f.owner is not Owner.STDLIB), None)
+    return inner is not None and "lifespan" in inner.module and inner.frame.function.endswith("receive")
 
 
 def _frames_below_framework(frames: tuple[OwnedFrame, ...]) -> bool:

@@ -190,8 +190,12 @@ class LookReader:
     def _read_suspended(self, evidence: LookEvidence, outside: tuple[OwnedFrame, ...]) -> Look | None:
         chains = [(code, self._ownership.own_frames(code.frames)) for code in evidence.suspended if not code.running]
         ranked = sorted(
-            ((rank_of(code, frames, evidence.in_startup), code, frames) for code, frames in chains if frames),
-            key=lambda item: (item[0], item[1].name),
+            (
+                (rank_of(code, frames, in_startup=evidence.in_startup, in_own_loop=bool(outside)), code, frames)
+                for code, frames in chains
+                if frames
+            ),
+            key=lambda item: (item[0], len(item[1].name), item[1].name),  # the oldest first: Task-3 before Task-10
         )
         if not ranked or ranked[0][0] >= IDLE_RANK:
             return None

@@ -1,6 +1,7 @@
 """A bare ASGI application, for uvicorn's workers and gunicorn's own asgi worker; per path it blocks the loop, or not.
 
 / is well. /slow awaits for an hour (the loop stays free), /blocking sleeps in the loop's thread, /spin computes there.
+BACKGROUND: a task of its own refreshes something for ever.
 STARTUP_SLEEP: seconds that the lifespan start-up awaits; STARTUP_FAIL: the start-up raises. DUMP_ON_ABORT: faulthandler
 is enabled at import, which is after uvicorn's worker has reset SIGABRT.
 """
@@ -34,6 +35,14 @@ def spin() -> None:
         number += 1
 
 
+background: set[asyncio.Task[None]] = set()
+
+
+async def refresh_for_ever() -> None:
+    while True:
+        await asyncio.sleep(3600)
+
+
 async def handle(path: str) -> None:
     if path == "/slow":
         await asyncio.sleep(3600)
@@ -51,6 +60,8 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         except RuntimeError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
+        if "BACKGROUND" in os.environ:
+            background.add(asyncio.create_task(refresh_for_ever()))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await send({"type": "lifespan.shutdown.complete"})

@@ -176,6 +176,46 @@ def test_an_idle_event_loop_leads_to_the_task_of_the_lifespan() -> None:
     assert not seen.in_event_loop
 
 
+SERVER_MESSAGE = ("uvicorn/lifespan/on.py:LifespanOn.receive", "std/asyncio/queues.py:Queue.get")
+MIDDLEWARE = "app:TimingMiddleware.__call__"
+REQUEST = (
+    "uvicorn/protocols/http/h11_impl.py:RequestResponseCycle.run_asgi",
+    MIDDLEWARE,
+    "starlette/routing.py:Router.app",
+    "app:price_order",
+)
+
+
+@pytest.mark.parametrize("receive", ["uvicorn/lifespan/on.py:LifespanOn.receive", "gunicorn/asgi/lifespan.py:_receive"])
+def test_an_idle_worker_whose_own_middleware_awaits_the_shut_down(receive: str) -> None:
+    idle = task("uvicorn/lifespan/on.py:LifespanOn.main", MIDDLEWARE, receive, "std/asyncio/queues.py:Queue.get")
+    assert look(LookEvidence(threads=(main_thread(*LOOP),), suspended=(idle,))) is None
+    busy = task(*REQUEST, "httpx/_client.py:get", name="Task-5")
+    seen = look(LookEvidence(threads=(main_thread(*LOOP),), suspended=(idle, busy)))
+    assert seen is not None and (seen.call, seen.category) == ("price_order", Category.HTTP)
+
+
+def test_a_start_up_that_awaits_a_message_which_never_comes() -> None:
+    chain = task("uvicorn/lifespan/on.py:LifespanOn.main", "app:application", *SERVER_MESSAGE)
+    seen = look(LookEvidence(threads=(main_thread(*LOOP),), suspended=(chain,), in_startup=True))
+    assert seen is not None and seen.call == "application"
+
+
+def test_background_work_of_the_application_is_no_request() -> None:
+    background = task("app:refresh_for_ever", "std/asyncio/tasks.py:sleep", name="Task-3")
+    assert look(LookEvidence(threads=(main_thread(*LOOP),), suspended=(background,))) is None
+    busy = task(*REQUEST, "httpx/_client.py:get", name="Task-10")
+    seen = look(LookEvidence(threads=(main_thread(*LOOP),), suspended=(background, busy)))
+    assert seen is not None and (seen.call, seen.confidence) == ("price_order", Confidence.HIGH)
+
+
+def test_of_several_requests_the_oldest_is_told() -> None:
+    waiting = task(*REQUEST, "std/asyncio/locks.py:Semaphore.acquire", name="Task-10")
+    holding = task(*REQUEST, "app:fetch_rates", "httpx/_client.py:get", name="Task-9")
+    seen = look(LookEvidence(threads=(main_thread(*LOOP),), suspended=(waiting, holding)))
+    assert seen is not None and (seen.call, seen.confidence) == ("fetch_rates", Confidence.MEDIUM)
+
+
 def test_uvloop_shows_no_frame_of_its_poll() -> None:
     loop = ("uvicorn/workers.py:UvicornWorker.run", "uvloop/__init__.py:run", "std/asyncio/runners.py:Runner.run")
     seen = look(
