@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 
 import psutil
@@ -55,6 +56,15 @@ def processes_of_the_demo(mark: str) -> list[str]:
     return found
 
 
+def left_by_the_demo(mark: str) -> list[str]:
+    """The same, after a moment: who has been killed with its group is not gone at once on a busy machine."""
+    for _ in range(100):
+        if not processes_of_the_demo(mark):
+            break
+        time.sleep(0.05)
+    return processes_of_the_demo(mark)
+
+
 @pytest.mark.xdist_group("demo")
 def test_demo_names_the_call(mark: str) -> None:
     with start_demo(mark, "--for", "14") as demo:
@@ -63,7 +73,7 @@ def test_demo_names_the_call(mark: str) -> None:
     assert "4 of 4 workers" in output
     assert "verify_database_migrations" in output
     assert "never times out" in output
-    assert processes_of_the_demo(mark) == []
+    assert left_by_the_demo(mark) == []
 
 
 @pytest.mark.xdist_group("demo")
@@ -76,4 +86,4 @@ def test_interrupt_cleans_up(mark: str) -> None:
         output, _ = demo.communicate(timeout=30)
     assert demo.returncode == 130
     assert "gunicorn 27.0.1, master pid" in output, "gtdiag prints its report all the same"
-    assert processes_of_the_demo(mark) == []
+    assert left_by_the_demo(mark) == []

@@ -99,7 +99,8 @@ def rule_of(name: str, sample: list[tuple[str, str, int]]) -> str | None:
     """The rule that the look at one stack ends at."""
     frames = tuple(Frame(function, file, line) for function, file, line in sample)
     if name.startswith("await_"):
-        evidence = LookEvidence(suspended=(SuspendedCode("task", name, frames, awaits="Future"),))
+        # In a start-up any task of the application's counts; while it serves, only what the server began.
+        evidence = LookEvidence(suspended=(SuspendedCode("task", name, frames, awaits="Future"),), in_startup=True)
     else:
         evidence = LookEvidence(threads=(ThreadStack(1, None, frames, main=True, active=False),))
     look = LookReader(CodeOwnership()).read_look(evidence)
